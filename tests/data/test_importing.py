@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -102,3 +103,28 @@ def test_rows_with_the_same_earlier_group_stay_together() -> None:
         "image:" + "2" * 16,
         "cluster:" + "1" * 16,
     ]
+
+
+def test_what_nobody_foresaw_of_one_file_is_listed_with_the_unreadable_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from PIL import Image
+
+    from pneumoscope.data import scan_worker
+
+    files = []
+    for side in (40, 41, 42):
+        files.append(scan_worker.FileToRead(str(tmp_path / f"{side}.png"), None))
+        Image.new("L", (side, side), 3 * side).save(files[-1].path)
+    draw = scan_worker.thumbnail
+
+    def fail(pixels: Any) -> Any:
+        if len(pixels) == 41:
+            raise ZeroDivisionError("division by zero")
+        return draw(pixels)
+
+    monkeypatch.setattr(scan_worker, "thumbnail", fail)
+    first, second, third = scan_worker.scan_chunk(files).results
+    assert isinstance(second, scan_worker.ImageError)
+    assert "41.png: cannot be used (unexpected ZeroDivisionError: division by zero)" in str(second)
+    assert [one.width for one in (first, third)] == [40, 42]

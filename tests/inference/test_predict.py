@@ -72,6 +72,29 @@ def test_every_format_holds_the_same_rows(model: Model, tmp_path: Path, ending: 
     assert list(tmp_path.glob("*.partial")) == []
 
 
+def test_what_nobody_foresaw_of_one_image_is_the_error_of_its_row_and_all_others_are_kept(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = studies(tmp_path / "in", 5)
+    predict_files(model, files, output=tmp_path / "whole.parquet")
+    find = Model.find_border
+
+    def fail(self: Model, pixels: Any, screening: Any = None) -> Any:
+        if len(pixels) == 27:  # the fourth
+            raise IndexError("index 9 is out of bounds\nfor axis 0")
+        return find(self, pixels, screening)
+
+    monkeypatch.setattr(Model, "find_border", fail)
+    with caplog.at_level("DEBUG", logger="pneumoscope"):
+        summary = predict_files(model, files, output=tmp_path / "out.parquet")
+    rows, whole = rows_of(tmp_path / "out.parquet"), rows_of(tmp_path / "whole.parquet")
+    assert rows[3]["error"] == "unexpected IndexError: index 9 is out of bounds"
+    assert (rows[3]["decision"], rows[3]["sha256"]) == (None, whole[3]["sha256"])
+    assert rows[:3] + rows[4:] == whole[:3] + whole[4:]
+    assert summary.failed == 1
+    assert "find_border" in caplog.text and "for axis 0" in caplog.text  # the traceback
+
+
 def test_text_stays_text_in_parquet(tmp_path: Path) -> None:
     texts = ["2024-01-01", "2024-01-01T00:00:00Z", "1.5", "true", "null", 'a "quoted"\nline', "Röntgen ☢", "", None]
     rows = [{"text": text, "number": None, "flag": True} for text in texts]

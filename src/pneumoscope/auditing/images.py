@@ -15,7 +15,13 @@ from pneumoscope.auditing.perturbations import AuditImage, Mask, resize
 from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.lungs import LungModel
 from pneumoscope.core.engine import Engine
-from pneumoscope.core.errors import ManifestError, UnusableManifestError
+from pneumoscope.core.errors import (
+    ImageError,
+    ManifestError,
+    PneumoscopeError,
+    UnusableManifestError,
+    describe_unexpected,
+)
 from pneumoscope.data.boxes import Box, parse_boxes
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.masks import read_mask
@@ -198,6 +204,15 @@ class _ReadImage:
     cut_borders: bool
 
     def __call__(self, item: _Item) -> AuditImage:
+        try:
+            return self._read(item)
+        except PneumoscopeError:
+            raise
+        except Exception as error:
+            problem = f"cannot be used ({describe_unexpected(error)})."
+            raise ImageError(str(item.name), problem, "Report it, and leave the image out meanwhile.") from error
+
+    def _read(self, item: _Item) -> AuditImage:
         radiograph = read(item.path, depth=item.depth)
         if radiograph.sha256 != item.sha256:
             raise ManifestError(str(item.name), "is not the file that was imported.", "Import the data again.")

@@ -8,6 +8,7 @@ and from a bounded window, so that 100,000 files need no more memory than 100.
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import os
 import platform
@@ -33,7 +34,7 @@ from pneumoscope.bundle.session import first_line, open_session, open_session_of
 from pneumoscope.bundle.verdict import judge
 from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.engines.local import LocalEngine
-from pneumoscope.core.errors import BundleError, PneumoscopeError
+from pneumoscope.core.errors import BundleError, PneumoscopeError, describe_unexpected
 from pneumoscope.core.files import sha256_of
 from pneumoscope.imaging.border import NO_BORDER, Border, find_border
 from pneumoscope.imaging.plane import Metadata
@@ -42,6 +43,7 @@ from pneumoscope.imaging.read import check_depth, has_damaged_exif, largest_valu
 if TYPE_CHECKING:
     from pneumoscope.bundle.prediction_table import PredictionTable
 
+_LOG = logging.getLogger(__name__)
 
 SHIPPED = ("opacity", "covid")
 """The names, in place of a folder, of the models that ship with the package."""
@@ -242,6 +244,9 @@ class Model:
     ) -> Prediction:
         """Return the prediction for one file; a file that cannot be read or run becomes one with an error.
 
+        So does one on which this program fails in a way that nobody foresaw. The traceback then goes to the log of
+        `logging`, at the level DEBUG.
+
         Args:
             path: The file.
             observe: Called with the prediction, the radiograph and all outputs, unless the file failed.
@@ -273,13 +278,17 @@ class Model:
                 else:
                     output = self.run(radiograph.pixels, outlines, border)
                     p, ood = output.probabilities, output.ood
-        except PneumoscopeError as error:
+            verdict = judge(self.card, tuple(_shortest(float(value)) for value in p), ood, screening, output, border)
+        except Exception as error:  # one image must not cost the answers about all others
+            problem = str(error)
+            if not isinstance(error, PneumoscopeError):
+                problem = describe_unexpected(error)
+                _LOG.debug("%s: %s", image.name, problem, exc_info=True)
             return Prediction(
                 image.name, (), None, False, "", None, self.identity[:12],
                 sha256 or (None if image.path is None else _sha256_of_file(image.path)),
-                time.perf_counter() - start, str(error), screened=self.screened, audit=self.audit,
+                time.perf_counter() - start, problem, screened=self.screened, audit=self.audit,
             )  # fmt: skip
-        verdict = judge(self.card, tuple(_shortest(float(value)) for value in p), ood, screening, output, border)
         prediction = Prediction(
             image.name, verdict.probabilities, verdict.decision, verdict.refused, verdict.reason,
             _shortest(ood) if math.isfinite(ood) else None, self.identity[:12], sha256,

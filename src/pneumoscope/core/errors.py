@@ -154,3 +154,13 @@ class MissingClassError(RunError):
     """Data that lack a class, or the parts, which a recipe needs."""
 
     exit_code = 2
+
+
+def describe_unexpected(error: Exception) -> str:
+    """Return an error that nobody foresaw, in a line: its class, and the first line of its message.
+
+    Args:
+        error: No `PneumoscopeError`, which words itself.
+    """
+    first = (str(error).strip().splitlines() or [""])[0][:300]
+    return f"unexpected {type(error).__name__}" + (f": {first}" if first else "")

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from pneumoscope.core.errors import ImageError, PneumoscopeError
+from pneumoscope.core.errors import ImageError, PneumoscopeError, describe_unexpected
 from pneumoscope.data.fingerprint import SIDE, perceptual_hash, thumbnail
 from pneumoscope.data.thumbnails import to_integers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from pneumoscope.imaging.read import Radiograph
 
 FACTS = ("view", "sex", "age", "largest_value", "exif")
 """The facts that a file itself may state and an import uses; see `imaging.read.Radiograph.metadata`."""
@@ -91,25 +93,33 @@ def scan_chunk(files: Sequence[FileToRead]) -> ScannedChunk:
         stamp = stamp_of(path) or (-1, -1)
         try:
             radiograph = read(path, depth=depth)
+            picture = thumbnail(radiograph.pixels)
+            results.append(_scanned(radiograph, picture, stamp))
+            small[place] = to_integers(picture)
         except ImageError as error:
             results.append(error)
-            continue
-        bits = radiograph.metadata.get("depth")
-        picture = thumbnail(radiograph.pixels)
-        height, width = radiograph.pixels.shape
-        small[place] = to_integers(picture)
-        results.append(
-            ScannedFile(
-                width,
-                height,
-                bits if isinstance(bits, int) else radiograph.bits,
-                radiograph.sha256,
-                perceptual_hash(picture),
-                _facts_of(radiograph.metadata),
-                stamp,
-            )
-        )
+        except PneumoscopeError:
+            raise
+        except Exception as error:  # one file must not end an import of all others
+            problem = f"cannot be used ({describe_unexpected(error)})."
+            unforeseen = ImageError(str(path), problem, "Report it, and leave the file out meanwhile.")
+            unforeseen.__cause__ = error
+            results.append(unforeseen)
     return ScannedChunk(results, small)
+
+
+def _scanned(radiograph: Radiograph, picture: NDArray[np.float32], stamp: tuple[int, int]) -> ScannedFile:
+    bits = radiograph.metadata.get("depth")
+    height, width = radiograph.pixels.shape
+    return ScannedFile(
+        width,
+        height,
+        bits if isinstance(bits, int) else radiograph.bits,
+        radiograph.sha256,
+        perceptual_hash(picture),
+        _facts_of(radiograph.metadata),
+        stamp,
+    )
 
 
 def _facts_of(metadata: Mapping[str, str | int | float | None]) -> tuple[str | float | None, ...]:
