@@ -94,8 +94,13 @@ def test_small_numbers_inside_a_list_are_numbers() -> None:
 
 def test_a_file_may_extend_a_shipped_recipe(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
-    path.write_text("extends: mobilenetv2-flagship\nname: mine\ntraining: {epochs: 3}\n")
+    text = "extends: mobilenetv2-flagship\nname: mine\ntraining: {epochs: 3}\n"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match="extends mobilenetv2-flagship and has no summary of its own"):
+        load_recipe(str(path))
+    path.write_text(f"{text}summary: The flagship for three epochs.\n")
     recipe = load_recipe(str(path))
+    assert recipe.summary == "The flagship for three epochs."
     assert (recipe.name, recipe.training.epochs, recipe.training.batch_size) == ("mine", 3, 32)
 
 

@@ -427,6 +427,10 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     parent = data.pop("extends", None)
     if parent is None:
         return data
+    if "summary" not in data:  # the parent's is of another recipe
+        raise RecipeError(
+            str(path), f"extends {parent} and has no summary of its own.", "Say in a line what it is: `summary: ...`."
+        )
     merged = _merged(_read_yaml(_builtin_folder() / f"{parent}.yaml"), data)
     # A recipe of another network has none of the publication's facts: null removes them.
     return {key: value for key, value in merged.items() if value is not None or key not in _PUBLICATION}

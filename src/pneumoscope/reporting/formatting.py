@@ -30,6 +30,22 @@ def name_point(name: str) -> str:
     return POINTS.get(name, name)
 
 
+def merge_meanings(meanings: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return what operating points mean, each sentence once: points with the same threshold have the same one.
+
+    Args:
+        meanings: Operating point -> sentence; an empty one is left out.
+
+    Returns:
+        The names of the points, joined, and their sentence, in the order of the points.
+    """
+    names: dict[str, list[str]] = {}
+    for point, sentence in meanings.items():
+        if sentence:
+            names.setdefault(sentence, []).append(name_point(point))
+    return [(join_names(points), sentence) for sentence, points in names.items()]
+
+
 def name_metric(name: str) -> str:
     """Return a metric's name on a page; an unknown name stays as it is."""
     from pneumoscope.stats.metric_table import TITLES  # here: it brings SciPy, which `predict` does not need

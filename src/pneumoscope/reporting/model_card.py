@@ -23,6 +23,7 @@ from pneumoscope.reporting.formatting import (
     finding_rows,
     format_bytes,
     format_time,
+    merge_meanings,
     name_figure,
     name_point,
 )
@@ -63,7 +64,7 @@ def render_model_card(
         "## Intended use",
         card.intended_use,
         "It does not look for: " + "; ".join(card.not_looked_for) + ".",
-        f'Where its answer is the class "normal", every screen says "{NO_PATTERN}". That is not a healthy chest.',
+        f'Where {_no_answer_of(card)}, every screen says "{NO_PATTERN}". That is not a healthy chest.',
         *_data(card),
         *_checks(card),
         *_decisions(card),
@@ -100,6 +101,10 @@ def _list_details(card: Card, identity: str) -> list[str]:
             ],
         ),
     ]
+
+
+def _no_answer_of(card: Card) -> str:
+    return "it names none of its findings" if card.multilabel else 'its answer is the class "normal"'
 
 
 def _describe_task(card: Card) -> str:
@@ -184,9 +189,8 @@ def _decisions(card: Card) -> list[str]:
             "The shares that were observed on the calibration part, by band of that score:",
             _table(("score", f"were {display_name(card.primary)}", "images"), bands),
         ]
-    for point in card.operating_points:
-        if point.meaning:
-            blocks.append(f"**{name_point(point.name).capitalize()}.** {point.meaning}")
+    meanings = merge_meanings({point.name: point.meaning for point in card.operating_points})
+    blocks += [f"**{names[:1].upper()}{names[1:]}.** {sentence}" for names, sentence in meanings]
     if card.prediction_sets is not None:
         blocks += _sets(card.prediction_sets)
     return [*blocks, _describe_refusal(card)]

@@ -22,7 +22,7 @@ def build_findings_context(evaluation: FindingsEvaluation, card: Card) -> dict[s
     for name, measured in evaluation.findings.items():
         figures = measured.figures
         point = next(p for p in figures.operating if p.name == card.default_operating_point)
-        context = sections.build_context(evaluation.of(name), card.view(name))
+        context = sections.build_context(evaluation.of(name), card.view(name), finding=True)
         rows.append(
             {
                 "name": display_name(name),

@@ -96,6 +96,7 @@ def render_run_page(record: Record, examples: Sequence[Example] = ()) -> str:
         render_numbers_chart=render_numbers_chart,
         finding_columns=formatting.FINDING_COLUMNS,
         finding_lines=formatting.finding_rows(card),
+        card_meanings=formatting.merge_meanings({point.name: point.meaning for point in card.operating_points}),
         headline=chosen,
         headline_part=where,
         headline_keys=keys,

@@ -31,8 +31,19 @@ def name_part(part: str) -> str:
     return "all images" if part == ALL else f"the {part} part"
 
 
-def build_context(evaluation: Evaluation, card: Card) -> dict[str, Any]:
-    """Return the values of an evaluation, by the templates' names."""
+DECIDED_BY_LARGEST = ("precision", "recall", "specificity", "f1")
+"""Figures of a class that take the class with the largest probability as the decision. A finding is decided by its own
+threshold, which these would contradict."""
+
+
+def build_context(evaluation: Evaluation, card: Card, *, finding: bool = False) -> dict[str, Any]:
+    """Return the values of an evaluation, by the templates' names.
+
+    Args:
+        evaluation: Of a model, or of one finding of a multi-label model.
+        card: Of the model, or its view of the finding.
+        finding: Whether it is of one finding: what takes the largest probability as the decision is then left out.
+    """
     figures = evaluation.figures
     primary = figures.by_class[card.primary]
     default = next(p for p in figures.operating if p.name == card.default_operating_point)
@@ -54,8 +65,10 @@ def build_context(evaluation: Evaluation, card: Card) -> dict[str, Any]:
             (f"AUROC, {display_name(card.primary)} against the rest", primary["auroc"]),
             (f"Sensitivity at the default threshold ({at_default})", default.sensitivity),
             (f"Specificity at the default threshold ({at_default})", default.specificity),
-            ("Balanced accuracy", figures.overall["balanced_accuracy"]),
+            *([] if finding else [("Balanced accuracy", figures.overall["balanced_accuracy"])]),
         ],
+        "one_finding": finding,
+        "meanings": formatting.merge_meanings(evaluation.meaning),
         "primary_auroc": formatting.format_estimate(primary["auroc"]),
         "primary_slope": formatting.format_estimate(primary["calibration_slope"], 2),
         "roc": to_svg(charts.draw_roc(figures.plots.roc, points)),
@@ -67,7 +80,8 @@ def build_context(evaluation: Evaluation, card: Card) -> dict[str, Any]:
         "decision_curves": [(curve, to_svg(charts.draw_net_benefit(curve))) for curve in curves],
         "risk_chart": to_svg(charts.draw_risk_coverage(figures.risk_coverage)) if figures.risk_coverage else "",
         "trust_words": TRUST,
-        "class_figures": list(primary),
+        "class_figures": [key for key in primary if not (finding and key in DECIDED_BY_LARGEST)],
+        "shown_classes": figures.classes[:1] if finding else figures.classes,
         "recalibrated": []
         if evaluation.recalibrated is None
         else [
