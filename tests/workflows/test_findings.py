@@ -239,6 +239,10 @@ def test_a_model_is_audited_once_each_of_its_findings_is(model: Model) -> None:
 
 def test_cases_are_the_images_that_state_a_finding(manifest: Manifest) -> None:
     cases, stated = select_cases(manifest, "covid-19")
+    column = manifest_targets(manifest, ["pleural-effusion", "covid-19"])[:, 1]
+    once, same = select_cases(manifest, "covid-19", column)
+    assert once.rows_hash() == cases.rows_hash()
+    assert (same == stated).all()
     assert set(cases.table.label) == {"covid-19", absent_name("covid-19")}
     assert stated.sum() == len(cases) == (manifest.table.label != "other").sum() - 1  # one viral picture says nothing
     with pytest.raises(RecipeError, match=r"covid-19 \(present in 22 images, absent in 0\): the train part"):

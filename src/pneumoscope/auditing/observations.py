@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.perturbations import AuditImage, resize
 from pneumoscope.bundle.graph_inputs import graph_inputs
+from pneumoscope.bundle.outputs import take_finding
 from pneumoscope.bundle.prediction import Output
-from pneumoscope.bundle.runtime import Model, take_finding
+from pneumoscope.bundle.runtime import Model
 from pneumoscope.bundle.session import open_session_of
 from pneumoscope.core.engine import Engine
 from pneumoscope.core.errors import BundleError

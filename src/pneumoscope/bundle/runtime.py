@@ -13,7 +13,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -28,6 +28,7 @@ from pneumoscope.bundle.flat_borders import cuts_borders
 from pneumoscope.bundle.graph_inputs import check_signature, graph_inputs
 from pneumoscope.bundle.inputs import ImageInput, NamedImage, file_image, named_images
 from pneumoscope.bundle.lungs import LungOutlines
+from pneumoscope.bundle.outputs import shortest_decimal, take_finding
 from pneumoscope.bundle.prediction import Observer, Output, Prediction
 from pneumoscope.bundle.screening import Screening, builtin_companions
 from pneumoscope.bundle.session import first_line, open_session, open_session_of
@@ -278,7 +279,9 @@ class Model:
                 else:
                     output = self.run(radiograph.pixels, outlines, border)
                     p, ood = output.probabilities, output.ood
-            verdict = judge(self.card, tuple(_shortest(float(value)) for value in p), ood, screening, output, border)
+            verdict = judge(
+                self.card, tuple(shortest_decimal(float(value)) for value in p), ood, screening, output, border
+            )
         except Exception as error:  # one image must not cost the answers about all others
             problem = str(error)
             if not isinstance(error, PneumoscopeError):
@@ -291,7 +294,7 @@ class Model:
             )  # fmt: skip
         prediction = Prediction(
             image.name, verdict.probabilities, verdict.decision, verdict.refused, verdict.reason,
-            _shortest(ood) if math.isfinite(ood) else None, self.identity[:12], sha256,
+            shortest_decimal(ood) if math.isfinite(ood) else None, self.identity[:12], sha256,
             time.perf_counter() - start, warnings=tuple(finding.sentence for finding in verdict.warnings),
             codes=verdict.codes, screened=self.screened, audit=self.audit, largest_value=largest_value(radiograph),
             exif_damaged=has_damaged_exif(radiograph.metadata),
@@ -372,27 +375,6 @@ class Model:
 
         rows = [prediction.row(self.labels) for prediction in LocalEngine(workers).map(answer, images)]
         return PredictionTable.of(rows, self.card)
-
-
-def take_finding(outputs: Mapping[str, NDArray[np.float32]], place: int) -> dict[str, Any]:
-    """Return a multi-label graph's outputs for one image as those of a binary model of one finding.
-
-    Args:
-        outputs: Name -> values, without the axis of the images.
-        place: The finding's place.
-
-    Returns:
-        Probabilities, logits and heatmap of the finding and of its absence; the other outputs as they are.
-    """
-    taken: dict[str, Any] = dict(outputs)
-    p = outputs["probabilities"][place]
-    taken["probabilities"] = np.array([p, 1 - p], np.float32)
-    if "logits" in outputs:
-        taken["logits"] = np.array([outputs["logits"][place], 0], np.float32)
-    if "heatmap" in outputs:
-        heat = outputs["heatmap"][place]
-        taken["heatmap"] = np.stack([heat, np.zeros_like(heat)])  # nothing in the graph argues for an absence alone
-    return taken
 
 
 ModelInput: TypeAlias = Model | str | Path
@@ -478,11 +460,6 @@ def _session(folder: Path, card: Card) -> Any:
     session = open_session(path)
     check_signature(path, card, session)
     return session
-
-
-def _shortest(value: float) -> float:
-    """Return the shortest decimal that is the same float32: 0.93 in a table, not 0.9300000071525574."""
-    return float(str(np.float32(value)))
 
 
 def _sha256_of_file(path: str) -> str | None:

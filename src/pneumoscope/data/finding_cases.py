@@ -40,17 +40,21 @@ def manifest_targets(manifest: Manifest, classes: Sequence[str]) -> NDArray[np.f
     return label_rows(manifest).targets(classes)
 
 
-def select_cases(manifest: Manifest, finding: str) -> tuple[Manifest, NDArray[np.bool_]]:
+def select_cases(
+    manifest: Manifest, finding: str, target: NDArray[np.float32] | None = None
+) -> tuple[Manifest, NDArray[np.bool_]]:
     """Return the rows that state a finding, with the answer as their label.
 
     Args:
         manifest: N rows.
         finding: A label.
+        target: Its column [N] of `manifest_targets`, where that was read for all findings at once; None reads it.
 
     Returns:
         The rows that state it, with it or `core.labels.absent_name` of it as label, and [N] which rows these are.
     """
-    target = manifest_targets(manifest, [finding])[:, 0]
+    if target is None:
+        target = manifest_targets(manifest, [finding])[:, 0]
     stated: NDArray[np.bool_] = ~np.isnan(target)
     chosen = manifest.where(stated)
     labels = pd.array(np.where(target[stated] == 1, finding, absent_name(finding)), dtype=TEXT)

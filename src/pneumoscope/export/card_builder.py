@@ -150,11 +150,12 @@ def _measured_findings(
     card: Card, rows: Manifest, probabilities: NDArray[np.float64], evaluation: FindingsEvaluation
 ) -> Iterator[FindingFacts]:
     """Yield the facts of each finding with its figures on validation."""
+    targets = manifest_targets(rows, card.label_names)
     for place, facts in enumerate(card.findings):
         if facts.name not in evaluation.findings:
             yield facts
             continue
-        cases, stated = select_cases(rows, facts.name)
+        cases, stated = select_cases(rows, facts.name, targets[:, place])
         p = probabilities[stated, place]
         figures = evaluation.findings[facts.name].figures
         yield facts.model_copy(update=_measured(card.view(facts.name), cases, np.stack([p, 1 - p], 1), figures))

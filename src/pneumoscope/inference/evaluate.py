@@ -164,7 +164,7 @@ def _measure_findings(
         if sides:
             unmeasured[name] = f"none of these images states it {' or '.join(sides)}"
             continue
-        cases, stated = select_cases(read, name)
+        cases, stated = select_cases(read, name, targets[:, place])
         views = [answer.about(name, place) for answer, is_stated in zip(answers, stated, strict=True) if is_stated]
         measured[name] = measure_answers(
             card.view(name), cases, views, seed, resamples, design, recalibrate=recalibrate

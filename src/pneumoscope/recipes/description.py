@@ -7,7 +7,8 @@ from typing import Any
 
 from pneumoscope.core.labels import display_name
 from pneumoscope.recipes.pretrained import Pretrained
-from pneumoscope.recipes.recipe import Augment, Loss, Optimizer, Recipe, Schedule
+from pneumoscope.recipes.recipe import Recipe
+from pneumoscope.recipes.settings import Augment, Loss, Optimizer, Schedule
 
 
 def name_start(recipe: Recipe) -> str:

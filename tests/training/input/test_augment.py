@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 import pneumoscope.training  # noqa: E402, F401  # makes torchvision importable
-from pneumoscope.recipes.recipe import Augment  # noqa: E402
+from pneumoscope.recipes.settings import Augment  # noqa: E402
 from pneumoscope.training.input import augment as module  # noqa: E402
 from pneumoscope.training.input.augment import augment  # noqa: E402
 

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from pneumoscope.recipes.recipe import Augment  # noqa: E402
+from pneumoscope.recipes.settings import Augment  # noqa: E402
 from pneumoscope.training.input.corners import (  # noqa: E402
     SIDES,
     CornerCopies,

@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pneumoscope.recipes.recipe import Loss  # noqa: E402
+from pneumoscope.recipes.settings import Loss  # noqa: E402
 from pneumoscope.training.loop.finding_loss import finding_loss, finding_metrics, positive_weights  # noqa: E402
 
 NAN = float("nan")

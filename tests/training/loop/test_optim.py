@@ -10,11 +10,8 @@ pytestmark = pytest.mark.torch
 from sklearn.linear_model import LogisticRegression  # noqa: E402
 from sklearn.preprocessing import StandardScaler  # noqa: E402
 
-from pneumoscope.recipes.recipe import (  # noqa: E402
-    Schedule,
-    load_recipe,
-    with_changes,
-)
+from pneumoscope.recipes.recipe import load_recipe, with_changes  # noqa: E402
+from pneumoscope.recipes.settings import Schedule  # noqa: E402
 from pneumoscope.training.loop.module import loss_of  # noqa: E402
 from pneumoscope.training.loop.optim import Plateau, make_optimizer, penalty, rate_factor  # noqa: E402
 from pneumoscope.training.networks.build import build  # noqa: E402

@@ -10,12 +10,8 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 from pneumoscope.core.errors import RecipeError, UsageError, WeightsError  # noqa: E402
-from pneumoscope.recipes.recipe import (  # noqa: E402
-    Head,
-    load_recipe,
-    recipe_names,
-    with_changes,
-)
+from pneumoscope.recipes.recipe import load_recipe, recipe_names, with_changes  # noqa: E402
+from pneumoscope.recipes.settings import Head  # noqa: E402
 from pneumoscope.training.networks.build import build, count_parameters  # noqa: E402
 from pneumoscope.training.networks.heads import ClassifierHead  # noqa: E402
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: N812  # torch's own name for it
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pneumoscope.recipes.recipe import Augment
+from pneumoscope.recipes.settings import Augment
 
 _DRAWS = 20
 

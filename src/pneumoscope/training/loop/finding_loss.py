@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # torch's own name for it
 from torch import Tensor
 
-from pneumoscope.recipes.recipe import Loss
+from pneumoscope.recipes.settings import Loss
 from pneumoscope.stats import metrics
 
 

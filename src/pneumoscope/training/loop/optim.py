@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
-from pneumoscope.recipes.recipe import Optimizer as OptimizerRecipe
-from pneumoscope.recipes.recipe import Schedule
+from pneumoscope.recipes.settings import Optimizer as OptimizerRecipe
+from pneumoscope.recipes.settings import Schedule
 from pneumoscope.training.networks.build import Classifier
 
 

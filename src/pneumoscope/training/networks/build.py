@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from pneumoscope.core.errors import RecipeError, UsageError
 from pneumoscope.core.registry import suggestion
 from pneumoscope.recipes.pretrained import XRV_NETWORK, XRV_OUTPUTS, XRV_SIZE, Pretrained
-from pneumoscope.recipes.recipe import Network, Recipe
+from pneumoscope.recipes.recipe import Recipe
+from pneumoscope.recipes.settings import Network
 from pneumoscope.recipes.starting_weights import find_hub_file, find_weights, missing_hub_error, require_hub
 from pneumoscope.training.networks import classic
 from pneumoscope.training.networks.heads import ClassifierHead

@@ -12,7 +12,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from pneumoscope.recipes.recipe import Head
+from pneumoscope.recipes.settings import Head
 from pneumoscope.training.networks.dropout import Dropout
 
 
