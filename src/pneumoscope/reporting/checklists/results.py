@@ -22,6 +22,8 @@ def answer_result_topics(record: Record) -> dict[str, TopicAnswer]:
     unseen = [] if evaluation is None else new_sources(evaluation, card)
     tested = bool(record.openings) or (evaluation is not None and evaluation.earlier_openings is not None)
 
+    # A finding is decided by its own threshold: the matrix of the largest probability says nothing of it.
+    errors = "Decisions of each finding by truth" if card.multilabel else "Confusion matrix"
     return {
         "measures": answer(
             "Discrimination, decisions at frozen thresholds, calibration, prediction sets, net benefit, refusal.",
@@ -52,10 +54,10 @@ def answer_result_topics(record: Record) -> dict[str, TopicAnswer]:
         else answer_partly("With 95% intervals; by source and by subgroup.", "results", to_add="figures by origin")
         if evaluation is not None and evaluation.by_subgroup
         else answer_partly("With 95% intervals; by source.", "results", to_add="figures by sex, age and origin"),
-        "failures": answer("Confusion matrix, and examples by fixed rules.", "results", "examples")
+        "failures": answer(f"{errors}, and examples by fixed rules.", "results", "examples")
         if record.examples
         else answer_partly(
-            "Confusion matrix and figures by source.",
+            f"{errors} and figures by source.",
             "results",
             to_add="examples of errors in their clinical context (--examples)",
         ),
