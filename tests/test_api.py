@@ -43,6 +43,7 @@ FUNCTIONS = {
     "accept": "accept",
     "plan": "plan_study",
     "report": "report",
+    "export": "export_bundle",
     "predict": "predict",
     "gatekeeper check": "screen_images",
     "gatekeeper train": "train_gatekeeper",

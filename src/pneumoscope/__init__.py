@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from pneumoscope.data.importing import ImportReport
     from pneumoscope.data.manifest import Manifest
     from pneumoscope.data.merge import MergeReport
+    from pneumoscope.export.format import ExportReport
     from pneumoscope.imaging.read import Radiograph, read
     from pneumoscope.inference.evaluation import Evaluation, FindingsEvaluation
     from pneumoscope.inference.predict import PredictionSummary
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from pneumoscope.workflows.cross_validate import cross_validate
     from pneumoscope.workflows.datasets import SplitReport, drop_conflicts, import_data, merge, split
     from pneumoscope.workflows.evaluate import evaluate
+    from pneumoscope.workflows.export import Exported, export_bundle
     from pneumoscope.workflows.gatekeeper import measure_gatekeeper, train_gatekeeper
     from pneumoscope.workflows.inspection import check, describe, draw_contact_sheet, draw_phantoms
     from pneumoscope.workflows.learning_curve import learning_curve
@@ -92,6 +94,8 @@ _MODULES = {
     "DISCLAIMER": "core.labels",
     "EpochEnd": "core.callbacks",
     "Evaluation": "inference.evaluation",
+    "ExportReport": "export.format",
+    "Exported": "workflows.export",
     "FindingsEvaluation": "inference.evaluation",
     "Gatekeeper": "bundle.gatekeeper",
     "GatekeeperAnswer": "bundle.gatekeeper",
@@ -138,6 +142,7 @@ _MODULES = {
     "drop_conflicts": "workflows.datasets",
     "errors": "core",
     "evaluate": "workflows.evaluate",
+    "export_bundle": "workflows.export",
     "import_data": "workflows.datasets",
     "learning_curve": "workflows.learning_curve",
     "list_bundles": "bundle.listing",
@@ -179,6 +184,8 @@ __all__ = [
     "CrossValidation",
     "EpochEnd",
     "Evaluation",
+    "ExportReport",
+    "Exported",
     "FindingsEvaluation",
     "Gatekeeper",
     "GatekeeperAnswer",
@@ -226,6 +233,7 @@ __all__ = [
     "drop_conflicts",
     "errors",
     "evaluate",
+    "export_bundle",
     "import_data",
     "learning_curve",
     "list_bundles",

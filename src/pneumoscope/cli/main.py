@@ -47,6 +47,7 @@ COMMANDS = {
     "accept": Command("pneumoscope.cli.accept:accept", "Try a bundle on a department's own cases: go or no-go."),
     "plan": Command("pneumoscope.cli.plan:plan", "Say how many patients a study of a model needs."),
     "report": Command("pneumoscope.cli.report:report", "Write a run's report: question, data, results, checklists."),
+    "export": Command("pneumoscope.cli.export:export", "Write a bundle in another format: int8, Core ML, ORT."),
     "predict": Command("pneumoscope.cli.predict:predict", "Predict files and folders with a bundle."),
     "gatekeeper": Command("pneumoscope.cli.gatekeeper:app", "Say what is an upright frontal chest; train and measure."),
     "lungs": Command("pneumoscope.cli.lungs:app", "Outline lungs and heart; train and measure that graph."),

@@ -25,7 +25,7 @@ OPTIONS = {
         "target_sensitivity", "weeks", "false_alarms", "vocabulary", "keep_terms",
         "auroc", "prevalence", "sensitivity", "specificity", "width", "least_auroc", "least_sensitivity",
         "least_specificity", "uncertain", "sizes", "times", "non_inferiority_margin",
-        "recalibrate", "address", "engine", "finding", "dicom_host", "dicom_port",
+        "recalibrate", "address", "engine", "finding", "dicom_host", "dicom_port", "to",
     )
 } | {
     "body_parts": "--body-part",
@@ -51,6 +51,7 @@ COMMANDS = {
     "check": "data check",
     "evaluate": "evaluate",
     "import_data": "data import",
+    "export_bundle": "export",
     "predict": "predict",
     "server.add_account": "users add",
     "server.list_accounts": "users list",

@@ -6,10 +6,7 @@ card holds the figures of the very graph that it describes. The bundle appears w
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +16,15 @@ from pneumoscope.bundle.card import Card, identity
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_json, write_text
 from pneumoscope.export.calibrate import Calibration
-from pneumoscope.export.formats import FORMATS
 from pneumoscope.export.graph import BundleGraph
-from pneumoscope.export.onnx import HALVED_TOLERANCE, IMAGES, check_parity, halve_weights, mixed_sizes
+from pneumoscope.export.onnx import (
+    HALVED_TOLERANCE,
+    IMAGES,
+    check_parity,
+    export_onnx,
+    halve_weights,
+    mixed_sizes,
+)
 from pneumoscope.imaging.read import read
 from pneumoscope.reporting.model_card import render_model_card
 from pneumoscope.training.loop.fit import FittedRun
@@ -43,21 +46,6 @@ class ExportedGraph:
     differences: Mapping[str, float]
 
 
-@contextmanager
-def draft_bundle(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``folder``; when the block succeeds, it replaces ``folder``."""
-    draft = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    try:
-        yield draft
-        if folder.exists():
-            shutil.rmtree(folder)
-        draft.replace(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-
-
 def export_graph(
     fitted: FittedRun, calibration: Calibration, draft: Path, *, callbacks: Callbacks = SILENT
 ) -> ExportedGraph:
@@ -73,20 +61,21 @@ def export_graph(
         ParityError: ONNX Runtime and torch differ.
     """
     size = fitted.plan.recipe.input.size
-    onnx = FORMATS.get("onnx")
+    path = draft / "model.onnx"
     with callbacks.counting("exporting"):
         graph = BundleGraph(fitted.model, size, [one.scaling for one in calibration.scores], calibration.space).eval()
         part = fitted.plan.manifest.part("validation")
         files = list(zip(part.paths(), part.depths(), strict=True))[:IMAGES]
         pixels = [read(path, depth=depth).pixels for path, depth in files]
         images = mixed_sizes(pixels)
-        differences = onnx.write(graph, draft / onnx.file, images)
+        export_onnx(graph, path)
+        differences = check_parity(graph, path, images)
         if fitted.plan.recipe.network.stored == "float16":
-            halve_weights(draft / onnx.file)
-            differences = check_parity(graph, draft / onnx.file, images, HALVED_TOLERANCE)
+            halve_weights(path)
+            differences = check_parity(graph, path, images, HALVED_TOLERANCE)
         with torch.inference_mode():
             heatmap = graph(torch.zeros(1, 1, size, size))[2]
-    return ExportedGraph(draft / onnx.file, (int(heatmap.shape[2]), int(heatmap.shape[3])), differences)
+    return ExportedGraph(path, (int(heatmap.shape[2]), int(heatmap.shape[3])), differences)
 
 
 def write_bundle_files(draft: Path, card: Card, fitted: FittedRun, exported: ExportedGraph) -> str:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
-from pneumoscope.core.files import write_text
+from pneumoscope.core.files import draft_folder, write_text
 from pneumoscope.data.checks.findings import CheckReport
 from pneumoscope.export.calibrate import calibrate
 from pneumoscope.export.card_builder import draft_card
-from pneumoscope.export.draft import draft_bundle, export_graph, write_bundle_files
+from pneumoscope.export.draft import export_graph, write_bundle_files
 from pneumoscope.inference.evaluation import AnyEvaluation, Evaluation
 from pneumoscope.training.distributed.ranks import Ranks
 from pneumoscope.training.features import FeatureStore
@@ -140,7 +140,7 @@ def train_plan(
     if not Ranks.here().first:
         raise SystemExit(0)  # torchrun waits for each process to end with 0; the first one has the rest to do
     calibration = calibrate(fitted, device=device, callbacks=callbacks)
-    with draft_bundle(folder / "bundle") as draft:
+    with draft_folder(folder / "bundle") as draft:
         exported = export_graph(fitted, calibration, draft, callbacks=callbacks)
         card = draft_card(fitted, calibration, exported, name=name, checks=checks)
         validation = evaluate_draft(draft, card, plan.manifest, callbacks=callbacks)

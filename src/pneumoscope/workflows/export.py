@@ -1,0 +1,145 @@
+"""Export a bundle into another format: check everything cheap, let the format write into a draft, give it its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pneumoscope.bundle.runtime import Model, ModelInput, model_of
+from pneumoscope.core.arguments import argument, check_arguments, check_least
+from pneumoscope.core.callbacks import SILENT, Callbacks
+from pneumoscope.core.errors import ManifestError, UnusableManifestError, UsageError
+from pneumoscope.core.files import draft_folder
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.export.format import ExportJob, ExportReport
+from pneumoscope.export.formats import FORMATS
+
+LEAST_IMAGES = 10
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An export that was written.
+
+    Args:
+        to: Name of the format.
+        folder: Where its files lie.
+        files: Name of each file in the folder -> bytes.
+        report: What the format says of them.
+    """
+
+    to: str
+    folder: Path
+    files: Mapping[str, int]
+    report: ExportReport
+
+
+@check_arguments
+def export_bundle(
+    model: ModelInput,
+    to: str,
+    out: str | Path | None = None,
+    *,
+    data: Manifest | str | Path | None = None,
+    part: str = "calibration",
+    images: int = 200,
+    roots: Mapping[str, str | Path] | None = None,
+    seed: int = 0,
+    callbacks: Callbacks = SILENT,
+) -> Exported:
+    """Write a bundle in another format, and compare the files with the bundle where this machine can run them.
+
+    Args:
+        model: A loaded model, the folder of a bundle or of a run, or "builtin", "opacity" or "covid" of the package.
+        to: The format; `pneumoscope export --help` lists them.
+        out: Folder for the files, which must be new or empty; by default the name of the bundle and of the format, in
+            the current folder.
+        data: Of formats that need radiographs (``int8``): the manifest or its file.
+        part: The part whose images they look at, or "all" for every image that is not of the part test.
+        images: How many of them, 10 or more; they are drawn at random.
+        roots: Source -> folder, where a source has moved since the manifest was written.
+        seed: Decides which images.
+        callbacks: Receive the progress.
+
+    Returns:
+        The folder, its files, and what the format says of them.
+
+    Raises:
+        UsageError: There is no such format, the folder is not empty, or ``data`` is missing or not used.
+        MissingExtraError: A library for the format is not installed.
+        BundleError: The bundle is incomplete or altered.
+        ManifestError: The part has no images.
+        ParityError: The files do not compute what the bundle does.
+
+    Example:
+        >>> ps.export_bundle("runs/flagship", "int8", "flagship-int8", data="manifest.parquet").files
+    """
+    form = FORMATS.get(to)
+    check_least(LEAST_IMAGES, images=images)
+    check_least(0, seed=seed)
+    if form.images == "needed" and data is None:
+        raise UsageError(
+            f"format {to}",
+            "looks at real radiographs, and none are given: drawn ones would set ranges that no patient has.",
+            f"Give a manifest: {argument('data', 'manifest.parquet')}.",
+        )
+    if form.images == "unused" and data is not None:
+        raise UsageError(argument("data", str(data)), f"is not used by the format {to}.", "Leave it out.")
+    if out is not None:
+        _check_folder(Path(out))
+    loaded = model_of(model)
+    folder = Path(f"{loaded.card.name}-{to}") if out is None else Path(out)
+    _check_folder(folder)
+    rows = None if data is None else _choose_rows(data, roots, part, images, seed)
+    if rows is not None and bool(rows.table["source"].str.startswith("synthetic").any()):
+        callbacks.message("note: these are drawn images (phantoms). The result is for demonstration only.")
+    with draft_folder(folder) as draft:
+        report = form.write(ExportJob(_whole(loaded), draft, rows, callbacks))
+    files = {str(path.relative_to(folder)): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()}
+    return Exported(to, folder, files, report)
+
+
+def _whole(model: Model) -> Model:
+    """Return the model of all findings: a view of one of them shares the whole graph."""
+    return model if model.place is None else model_of(model.folder)
+
+
+def _check_folder(folder: Path) -> None:
+    """Check that a folder can be made there.
+
+    Raises:
+        UsageError: It is a file, or holds something.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        what = "is not empty" if folder.is_dir() else "is a file"
+        raise UsageError(str(folder), f"{what}; an export writes a new folder.", "Name another one, or remove it.")
+
+
+def _choose_rows(
+    data: Manifest | str | Path, roots: Mapping[str, str | Path] | None, part: str, limit: int, seed: int
+) -> Manifest:
+    """Return random rows of a part, never of the part test.
+
+    Raises:
+        UsageError: The part is test, or there is no such part.
+        UnusableManifestError: It has no rows.
+    """
+    if part == "test":
+        raise UsageError(
+            argument("part", part), "is kept for measuring; an export learns from what it sees.", "Name calibration."
+        )
+    manifest = data if isinstance(data, Manifest) else Manifest.read(data, roots)
+    try:
+        rows = manifest.where(manifest.table["split"] != "test") if part == "all" else manifest.part(part)
+    except ManifestError as error:
+        raise UnusableManifestError(error.thing, error.problem, error.way_out) from error
+    if len(rows) < LEAST_IMAGES:
+        raise UnusableManifestError(
+            f"part {part}", f"has {len(rows)} images; an export needs {LEAST_IMAGES} or more.", "Name another part."
+        )
+    chosen = np.zeros(len(rows), np.bool_)
+    chosen[np.random.default_rng(seed).permutation(len(rows))[:limit]] = True
+    return rows.where(chosen)
