@@ -208,6 +208,11 @@ class Card(Frozen):
         description="cut: flat borders are cut off before the graph looks, and were so in its training and figures; "
         "kept: made before that, and it sees them",
     )
+    derived_from: str | None = Field(
+        default=None,
+        exclude_if=lambda parent: parent is None,
+        description="identity of the bundle that an export made this one of; figures and thresholds are that bundle's",
+    )
     population: Population | None = Field(
         default=None, description="None: unknown, taken as frontal views of adults and children"
     )

@@ -195,6 +195,17 @@ class Model:
             ood=float(values["ood"]),
         )
 
+    def graph_inputs(self, pixels: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+        """Return the inputs of the graph for one image, for a program that runs the graph itself.
+
+        Args:
+            pixels: As for `run`.
+
+        Returns:
+            Name -> array with an axis of one image.
+        """
+        return graph_inputs(self._session, pixels)
+
     def probabilities(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the graph on one image for its probabilities alone, which is quicker than `run`.
 

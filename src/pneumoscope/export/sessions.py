@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.bundle.card import OUTPUTS
-from pneumoscope.bundle.graph_inputs import graph_inputs
 from pneumoscope.bundle.runtime import Model
 
 
@@ -48,23 +47,27 @@ def open_plain_session(
     )
 
 
-def largest_differences(model: Model, session: Any, images: Sequence[NDArray[np.float32]]) -> dict[str, float]:
+def largest_differences(model: Model, other: Any, images: Sequence[NDArray[np.float32]]) -> dict[str, float]:
     """Return the largest absolute difference of each output of a graph from that of a bundle.
 
     Args:
         model: Of the bundle; all findings of a multi-label one.
-        session: Of the other graph.
+        other: A session of the other graph, or another model.
         images: [H, W] float32, 0 = black, 1 = white.
 
     Returns:
         Output -> difference; NaN where one of the graphs gives no number.
     """
-    names = [item.name for item in session.get_outputs() if item.name in OUTPUTS]
+    names = [name for name in OUTPUTS if name != "heatmap" or model.card.heatmap_size is not None]
     worst = dict.fromkeys(names, 0.0)
     for pixels in images:
         expected = model.run(pixels)
-        answers = session.run(names, graph_inputs(session, pixels))
+        if isinstance(other, Model):
+            output = other.run(pixels)
+            answers = [np.asarray(getattr(output, name)) for name in names]
+        else:
+            answers = [value[0] for value in other.run(names, model.graph_inputs(pixels))]
         for name, answer in zip(names, answers, strict=True):
-            difference = np.abs(np.asarray(getattr(expected, name)) - answer[0])
+            difference = np.abs(np.asarray(getattr(expected, name)) - answer)
             worst[name] = float(np.maximum(worst[name], difference.max()))  # np.maximum passes NaN on
     return worst

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pneumoscope.core.errors import ParityError
 from pneumoscope.core.files import sha256_of
 from pneumoscope.export.companion_files import copy_description
+from pneumoscope.export.fold import fold_constants
 from pneumoscope.export.format import ExportJob, ExportReport, Format, drawn_images
 from pneumoscope.export.sessions import largest_differences, open_plain_session
 
@@ -18,13 +19,19 @@ FILE = "model.ort"
 
 
 def _write(job: ExportJob) -> ExportReport:
-    path = job.folder / FILE
+    import onnx
+
+    path, folded = job.folder / FILE, job.folder / "folded.onnx"
+    model = onnx.load(job.model.folder / "model.onnx")
+    fold_constants(model)
+    onnx.save(model, folded)
     open_plain_session(
-        job.model.folder / "model.onnx",
+        folded,
         {"session.save_model_format": "ORT"},
         optimized_model_filepath=str(path),
         disabled=("NchwcTransformer",),
     )
+    folded.unlink()
     images = drawn_images()
     differences = largest_differences(job.model, open_plain_session(path), images)
     if not differences["probabilities"] <= TOLERANCE:  # written so that NaN fails too
