@@ -31,7 +31,7 @@ from pneumoscope.bundle.lungs import LungOutlines
 from pneumoscope.bundle.outputs import shortest_decimal, take_finding
 from pneumoscope.bundle.prediction import Observer, Output, Prediction
 from pneumoscope.bundle.screening import Screening, builtin_companions
-from pneumoscope.bundle.session import first_line, open_session, open_session_of
+from pneumoscope.bundle.session import ONNX_RUNTIME, first_line, open_session, open_session_of
 from pneumoscope.bundle.verdict import judge
 from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.engines.local import LocalEngine
@@ -66,17 +66,27 @@ class Model:
         screened: Whether the gatekeeper and the lungs graph look at an image before this model does.
         place: Of a model that answers about one finding (`about`): the finding's place in the graph's outputs.
         cuts_borders: Whether a flat border is cut off before any of them looks.
+        runtime: The library that runs the graph: "onnxruntime" or "openvino".
     """
 
     @check_arguments
     def __init__(
-        self, folder: Path, card: Card, identity: str, session: Any, *, screened: bool = True, place: int | None = None
+        self,
+        folder: Path,
+        card: Card,
+        identity: str,
+        session: Any,
+        *,
+        screened: bool = True,
+        place: int | None = None,
+        runtime: str = ONNX_RUNTIME,
     ) -> None:
         self.folder = folder
         self.card = card
         self.identity = identity
         self.screened = screened and card.companions.get("gatekeeper") != NEVER_SCREENED
         self.place = place
+        self.runtime = runtime
         self.cuts_borders = cuts_borders(card, identity)
         self._session = session
         self._audit: str | None = None
@@ -91,7 +101,7 @@ class Model:
         graph = (self.folder / "model.onnx").read_bytes()
         companions = builtin_companions().identities if self.screened else {}
         about = (self.folder, self.card, self.identity)
-        return _unpack, (*about, graph, self.screened, self.audit, companions, self.place)
+        return _unpack, (*about, graph, self.screened, self.audit, companions, self.place, self.runtime)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -115,7 +125,7 @@ class Model:
         Returns:
             A model that shares the graph with this one.
         """
-        return Model(self.folder, self.card, self.identity, self._session, screened=False, place=self.place)
+        return self._like(self.card, screened=False, place=self.place)
 
     def about(self, finding: str) -> Model:
         """Return a multi-label model as a binary model of one finding: what one can do with such a model works then.
@@ -134,7 +144,13 @@ class Model:
         """
         view = self.card.view(finding)
         place = self.labels.index(finding)
-        return Model(self.folder, view, self.identity, self._session, screened=self.screened, place=place)
+        return self._like(view, screened=self.screened, place=place)
+
+    def _like(self, card: Card, *, screened: bool, place: int | None) -> Model:
+        """Return a model that shares the graph with this one."""
+        return Model(
+            self.folder, card, self.identity, self._session, screened=screened, place=place, runtime=self.runtime
+        )
 
     def screen(self, pixels: NDArray[np.float32], facts: Metadata) -> Screening | None:
         """Return what gatekeeper and lungs graph say of an image; None where this model is not screened.
@@ -231,7 +247,7 @@ class Model:
         inputs = graph_inputs(self._session, border.cut(pixels), None if outlines is None else outlines.inside)
         try:
             values = self._session.run(list(names), inputs)
-        except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
+        except Exception as error:  # the runtimes' exceptions have no common base of their own
             raise BundleError(
                 str(self.folder),
                 f"its graph could not be run on an image of {pixels.shape}: {first_line(error)}",
@@ -393,26 +409,31 @@ ModelInput: TypeAlias = Model | str | Path
 
 
 @check_arguments
-def load(model: str | Path = BUILTIN, *, gatekeeper: bool = True) -> Model:
+def load(model: str | Path = BUILTIN, *, gatekeeper: bool = True, runtime: str = ONNX_RUNTIME) -> Model:
     """Load and verify a bundle.
 
     Args:
         model: The folder of a bundle or of a run, or the name of a model that ships with the package: "opacity", which
             "builtin" means too, or "covid". A folder of such a name is ``./opacity``.
         gatekeeper: Refuse what is no upright frontal chest radiograph; False: the model answers about anything.
+        runtime: What runs the classifier's graph: "onnxruntime", or "openvino", which needs the extra of that name.
+            Gatekeeper and lungs graph run in ONNX Runtime always.
 
     Returns:
         The model, which can be shared between threads.
 
     Raises:
         BundleError: It is incomplete, altered, of another schema, or its graph is not what the card says.
+        UsageError: There is no such runtime.
+        MissingExtraError: The runtime is not installed.
 
     Example:
         >>> ps.load("runs/flagship").predict("studies/")
     """
     folder = bundle_folder(model)
     card, identity = read_card(folder)
-    return Model(folder, card, identity, _session(folder, card), screened=gatekeeper)
+    session = _session(folder, card, runtime)
+    return Model(folder, card, identity, session, screened=gatekeeper, runtime=runtime)
 
 
 def model_of(model: ModelInput) -> Model:
@@ -447,6 +468,7 @@ def _unpack(
     audit: str,
     companions: dict[str, str],
     place: int | None,
+    runtime: str,
 ) -> Model:
     """Return the model that `Model.__reduce__` packed in another process.
 
@@ -461,14 +483,15 @@ def _unpack(
             f"are {own}; where the work began they are {companions}.",
             "Install the same version on each machine.",
         )
-    model = Model(folder, card, identity, open_session_of(graph, folder / "model.onnx"), screened=screened, place=place)
+    session = open_session_of(graph, folder / "model.onnx", runtime)
+    model = Model(folder, card, identity, session, screened=screened, place=place, runtime=runtime)
     model._audit = audit
     return model
 
 
-def _session(folder: Path, card: Card) -> Any:
+def _session(folder: Path, card: Card, runtime: str) -> Any:
     path = folder / "model.onnx"
-    session = open_session(path)
+    session = open_session(path, runtime)
     check_signature(path, card, session)
     return session
 

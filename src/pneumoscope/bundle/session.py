@@ -7,31 +7,47 @@ from typing import Any
 
 from pneumoscope.bundle.graph_check import check_graph
 from pneumoscope.core.errors import BundleError
+from pneumoscope.core.registry import check_name
+
+ONNX_RUNTIME, OPENVINO = "onnxruntime", "openvino"
+RUNTIMES = (ONNX_RUNTIME, OPENVINO)
+"""The libraries that can run a classifier's graph."""
 
 
-def open_session(path: Path) -> Any:
-    """Return an ONNX Runtime session that several threads may share.
+def open_session(path: Path, runtime: str = ONNX_RUNTIME) -> Any:
+    """Return a session that several threads may share; ``run`` is its one method that work needs.
 
     Args:
         path: The graph.
+        runtime: A name in `RUNTIMES`.
 
     Raises:
-        BundleError: It reads other bytes than its own (`graph_check`), or ONNX Runtime cannot load it.
+        BundleError: It reads other bytes than its own (`graph_check`), or the runtime cannot load it.
+        UsageError: There is no such runtime.
+        MissingExtraError: The runtime is not installed.
     """
-    return open_session_of(str(path), path)
+    return open_session_of(str(path), path, runtime)
 
 
-def open_session_of(graph: str | bytes, name: Path) -> Any:
+def open_session_of(graph: str | bytes, name: Path, runtime: str = ONNX_RUNTIME) -> Any:
     """Return a session of a graph in a file or in memory; see `open_session`.
 
     Args:
         graph: The file's path, or the graph's bytes.
         name: What to call it in an error.
+        runtime: A name in `RUNTIMES`.
 
     Raises:
-        BundleError: It reads other bytes than its own (`graph_check`), or ONNX Runtime cannot load it.
+        BundleError: It reads other bytes than its own (`graph_check`), or the runtime cannot load it.
+        UsageError: There is no such runtime.
+        MissingExtraError: The runtime is not installed.
     """
+    check_name(runtime, RUNTIMES, "runtime", "runtime")
     check_graph(graph if isinstance(graph, bytes) else Path(graph), name)
+    if runtime == OPENVINO:
+        from pneumoscope.bundle.openvino_session import OpenVinoSession
+
+        return OpenVinoSession(graph if isinstance(graph, bytes) else Path(graph).read_bytes(), name)
     import onnxruntime as ort
 
     options = ort.SessionOptions()

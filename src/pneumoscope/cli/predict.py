@@ -38,6 +38,9 @@ def predict(
         bool, typer.Option("--score-refused", help="Give the scores of images that the gatekeeper refuses, too.")
     ] = False,
     engine: EngineName = "local",
+    runtime: Annotated[
+        str, typer.Option(help="The library that runs the model's graph.", metavar="onnxruntime|openvino")
+    ] = "onnxruntime",
     address: Address = None,
     as_json: AsJson = False,
 ) -> None:
@@ -55,7 +58,7 @@ def predict(
     if output is not None:
         check_format(output)  # before the model is loaded
     check_engine(engine, address)
-    loaded = load(model, gatekeeper=gatekeeper)
+    loaded = load(model, gatekeeper=gatekeeper, runtime=runtime)
     screen = JsonOutput(loaded) if as_json else TableOutput(loaded, limit=None if output is None else 20)
     callbacks = RichCallbacks()
     begun = False

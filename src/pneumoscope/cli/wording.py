@@ -25,7 +25,7 @@ OPTIONS = {
         "target_sensitivity", "weeks", "false_alarms", "vocabulary", "keep_terms",
         "auroc", "prevalence", "sensitivity", "specificity", "width", "least_auroc", "least_sensitivity",
         "least_specificity", "uncertain", "sizes", "times", "non_inferiority_margin",
-        "recalibrate", "address", "engine", "finding", "dicom_host", "dicom_port", "to",
+        "recalibrate", "address", "engine", "finding", "dicom_host", "dicom_port", "to", "runtime",
     )
 } | {
     "body_parts": "--body-part",

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from pneumoscope.bundle.gatekeeper import builtin_gatekeeper
 from pneumoscope.bundle.prediction import printable
 from pneumoscope.bundle.runtime import Model
+from pneumoscope.bundle.session import ONNX_RUNTIME
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import lock_file
 from pneumoscope.imaging.remote import address_of, stamp_of
@@ -49,6 +50,7 @@ class Journal:
             "gatekeeper": builtin_gatekeeper().identity if model.screened else None,
             **({} if depth is None else {"depth": depth}),
             **({"score_refused": True} if score_refused else {}),
+            **({} if model.runtime == ONNX_RUNTIME else {"runtime": model.runtime}),
         }
         self._file: BinaryIO
 
