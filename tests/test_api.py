@@ -44,6 +44,7 @@ FUNCTIONS = {
     "plan": "plan_study",
     "report": "report",
     "export": "export_bundle",
+    "certify": "certify",
     "predict": "predict",
     "gatekeeper check": "screen_images",
     "gatekeeper train": "train_gatekeeper",

@@ -32,6 +32,7 @@ ROOMS = (
     "comparison",
     "auditing",
     "acceptance",
+    "certification",
     "workflows",
     "server",
     "cli",

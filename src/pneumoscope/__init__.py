@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pneumoscope.bundle.runtime import Model, load
     from pneumoscope.bundle.screening import Screening, ScreeningFinding
     from pneumoscope.bundle.verify import verify
+    from pneumoscope.certification.result import Certificate
     from pneumoscope.comparison.cross_validation import CrossValidation
     from pneumoscope.comparison.learning_curve import LearningCurve
     from pneumoscope.comparison.result import Comparison
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from pneumoscope.recipes.recipe import Recipe
     from pneumoscope.workflows.accept import accept
     from pneumoscope.workflows.audit import audit
+    from pneumoscope.workflows.certify import certify
     from pneumoscope.workflows.compare import compare
     from pneumoscope.workflows.cross_validate import cross_validate
     from pneumoscope.workflows.datasets import SplitReport, drop_conflicts, import_data, merge, split
@@ -88,6 +90,7 @@ _MODULES = {
     "CacheEntry": "core.cache",
     "Callbacks": "core.callbacks",
     "Card": "bundle.card",
+    "Certificate": "certification.result",
     "CheckReport": "data.checks.findings",
     "Comparison": "comparison.result",
     "CrossValidation": "comparison.cross_validation",
@@ -131,6 +134,7 @@ _MODULES = {
     "Tuning": "workflows.tune",
     "accept": "workflows.accept",
     "audit": "workflows.audit",
+    "certify": "workflows.certify",
     "check": "workflows.inspection",
     "clear_cache": "core.cache",
     "compare": "workflows.compare",
@@ -179,6 +183,7 @@ __all__ = [
     "CacheEntry",
     "Callbacks",
     "Card",
+    "Certificate",
     "CheckReport",
     "Comparison",
     "CrossValidation",
@@ -222,6 +227,7 @@ __all__ = [
     "__version__",
     "accept",
     "audit",
+    "certify",
     "check",
     "clear_cache",
     "compare",

@@ -33,6 +33,7 @@ OPENING = "opening"
 AUDIT = "audit"
 PLAN = "acceptance-plan"
 ACCEPTANCE = "acceptance"
+CERTIFICATE = "certificate"
 NOT_AUDITED = "not audited"
 """Stamp of every card: it was written before any audit."""
 UNREADABLE = "unreadable"
@@ -167,6 +168,36 @@ class AcceptanceFact(Fact):
     patients_with: int
     patients_without: int
     baseline: MonitorBaseline
+    command: str
+
+
+class EngineFigures(Frozen):
+    """How far one way to run a bundle is from ONNX Runtime with float32, on the same images."""
+
+    engine: str = Field(description="torch, openvino, int8 or browser")
+    about: str = Field(description="what ran, with versions")
+    images: int
+    largest: float = Field(description="largest difference in any probability")
+    mean: float = Field(description="mean absolute difference in probability")
+    flipped: int = Field(description="images with another decision")
+    flipped_share: Estimate
+    auroc_difference: Estimate = Field(description="its AUROC less that of ONNX Runtime, paired")
+    limit: str = Field(description="what was asked, in words")
+    holds: bool
+
+
+class CertificateFact(Fact):
+    """A certificate of a bundle: how far its formats and engines are from each other on real images."""
+
+    kind: Literal["certificate"] = "certificate"
+    time: str = Field(description="UTC, ISO 8601")
+    passed: bool = Field(description="whether every engine that ran is within its limits")
+    part: str
+    data: str = Field(description="hash of the images and labels that were used")
+    images: int
+    engines: tuple[EngineFigures, ...]
+    not_run: dict[str, str] = Field(default_factory=dict, description="engine -> why it did not run")
+    derived: str = Field(default="", description="identity of the 8-bit bundle, where one was compared")
     command: str
 
 
@@ -377,6 +408,7 @@ _KINDS: Mapping[str, type[Fact]] = {
     AUDIT: AuditFact,
     PLAN: PlanFact,
     ACCEPTANCE: AcceptanceFact,
+    CERTIFICATE: CertificateFact,
 }
 
 

@@ -48,6 +48,7 @@ COMMANDS = {
     "plan": Command("pneumoscope.cli.plan:plan", "Say how many patients a study of a model needs."),
     "report": Command("pneumoscope.cli.report:report", "Write a run's report: question, data, results, checklists."),
     "export": Command("pneumoscope.cli.export:export", "Write a bundle in another format: int8, Core ML, ORT."),
+    "certify": Command("pneumoscope.cli.certify:certify", "Do all engines and formats of a bundle agree?"),
     "predict": Command("pneumoscope.cli.predict:predict", "Predict files and folders with a bundle."),
     "gatekeeper": Command("pneumoscope.cli.gatekeeper:app", "Say what is an upright frontal chest; train and measure."),
     "lungs": Command("pneumoscope.cli.lungs:app", "Outline lungs and heart; train and measure that graph."),
@@ -64,6 +65,8 @@ EXTRAS = {
     **dict.fromkeys(
         ("torch", "torchvision", "timm", "lightning", "safetensors", "onnx", "onnxscript", "sklearn", "optuna"), "train"
     ),
+    "coremltools": "coreml",
+    "openvino": "openvino",
     **dict.fromkeys(("pydicom", "pylibjpeg", "openjpeg", "libjpeg", "rle"), "dicom"),
 }
 """Optional library -> the extra that brings it."""

@@ -25,7 +25,7 @@ OPTIONS = {
         "target_sensitivity", "weeks", "false_alarms", "vocabulary", "keep_terms",
         "auroc", "prevalence", "sensitivity", "specificity", "width", "least_auroc", "least_sensitivity",
         "least_specificity", "uncertain", "sizes", "times", "non_inferiority_margin",
-        "recalibrate", "address", "engine", "finding", "dicom_host", "dicom_port", "to", "runtime",
+        "recalibrate", "address", "engine", "finding", "dicom_host", "dicom_port", "to", "runtime", "int8", "browser",
     )
 } | {
     "body_parts": "--body-part",
@@ -48,6 +48,7 @@ OPTIONS = {
 """Argument -> option."""
 
 COMMANDS = {
+    "certify": "certify",
     "check": "data check",
     "evaluate": "evaluate",
     "import_data": "data import",
