@@ -245,12 +245,11 @@ def _choose_rows(manifest: Manifest, model: Model, part: str, limit: int, seed: 
         rows = manifest if part == "all" else manifest.part(part)
     except ManifestError as error:
         raise UnusableManifestError(error.thing, error.problem, error.way_out) from error
-    usable = (rows.table["split"] != "test").to_numpy(dtype=bool)
     if model.card.multilabel:
-        usable &= np.isfinite(manifest_targets(rows, model.labels)).any(axis=1)
+        usable = np.isfinite(manifest_targets(rows, model.labels)).any(axis=1)
     else:
-        usable &= rows.table["label"].isin([m for label in model.card.labels for m in label.members]).to_numpy(bool)
-    rows = rows.where(usable)
+        usable = rows.table["label"].isin([m for label in model.card.labels for m in label.members]).to_numpy(bool)
+    rows = rows.where(usable & (rows.table["split"] != "test").to_numpy(bool))
     if len(rows) < LEAST_IMAGES:
         raise UnusableManifestError(
             f"part {part}",

@@ -26,6 +26,7 @@ def open_torch(model: Model) -> tuple[str, Runner, bool]:
     """
     import torch
 
+    torch.set_num_threads(1)  # as the other engines: the times of one image are compared
     recipe = model.folder / "recipe.yaml"
     if (model.folder / "weights.safetensors").is_file() and recipe.is_file():
         run, halved = _from_weights(model)
