@@ -132,7 +132,9 @@ def graph(classes: int, *, multilabel: bool = False) -> Any:
     }
     node = helper.make_node
     nodes = [
-        node("Resize", ["image", "", "", "size"], ["small"], axes=[2, 3], mode="linear", antialias=1),
+        node(
+            "Resize", ["image", "", "", "size"], ["small"], axes=[2, 3], mode="linear", antialias=1, exclude_outside=1
+        ),
         node("AveragePool", ["small"], ["pooled"], kernel_shape=[8, 8], strides=[8, 8]),
         node("Reshape", ["pooled", "flat"], ["embedding"]),
         node("Gemm", ["embedding", "weights", "bias"], ["logits"]),

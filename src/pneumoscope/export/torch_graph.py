@@ -172,6 +172,8 @@ def _resize(x: Values, facts: Mapping[str, Any]) -> Tensor:
         scales = dict(zip(axes, _need(x[2]).tolist(), strict=True))
         size = [int(side * scales.get(axis, 1.0)) for axis, side in enumerate(data.shape)]
     mode = facts.get("mode", b"nearest")
+    if facts.get("antialias") and not facts.get("exclude_outside"):
+        raise BundleError("graph", "has a resize that repeats the edge (exclude_outside=0); this program's has none.")
     if mode == b"linear" and facts.get("coordinate_transformation_mode", b"half_pixel") == b"half_pixel":
         return functional.interpolate(data, size[-2:], mode="bilinear", antialias=bool(facts.get("antialias", 0)))
     if mode == b"nearest":

@@ -1,0 +1,135 @@
+"""A certificate finds the differences that were put in, and holds them to the stated limits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bundles import card, write_bundle
+from pneumoscope.bundle import evidence
+from pneumoscope.bundle.runtime import Model, load
+from pneumoscope.certification.differences import Answers, Question, compare_engine
+from pneumoscope.core.errors import UnusableManifestError, UsageError
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.phantoms.dataset import write_set
+from pneumoscope.imaging.read import read
+from pneumoscope.workflows.certify import certify
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("bundle") / "tiny", ("covid-19", "normal"))
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    folder = tmp_path_factory.mktemp("set")
+    return write_set(folder, 24, ("covid-19", "normal"), size=64)
+
+
+def browser_file(path: Path, model: Model, manifest: Manifest, shift: float = 0.0, **changes: Any) -> Path:
+    images = []
+    for sha256, file in zip(manifest.table["sha256"], manifest.paths(), strict=True):
+        p = model.run(read(file).pixels).probabilities.astype(float)
+        images.append({"sha256": sha256, "probabilities": [p[0] - shift, p[1] + shift]})
+    run = {"schema": "pneumoscope-browser-run/1", "bundle": model.identity, "about": "a browser"}
+    path.write_text(json.dumps(run | {"labels": list(model.labels), "images": images} | changes))
+    return path
+
+
+def test_a_browser_within_its_limit_passes_and_one_past_it_does_not(
+    bundle: Path, manifest: Manifest, tmp_path: Path
+) -> None:
+    model = load(bundle)
+    for shift, passed in ((0.0005, True), (0.002, False)):
+        file = browser_file(tmp_path / "run.json", model, manifest, shift)
+        result = certify(bundle, manifest, tmp_path / "out", browser=file, part="all")
+        figures = next(one for one in result.engines if one.engine == "browser")
+        assert figures.largest == pytest.approx(shift, abs=1e-6)
+        assert figures.mean == pytest.approx(shift, abs=1e-6)
+        assert figures.holds is passed is result.passed
+    assert json.loads((tmp_path / "out" / "certificate.json").read_text())["passed"] is False
+    page = (tmp_path / "out" / "certificate.html").read_text()
+    assert "past limits: browser" in page
+    listed = (tmp_path / "out" / "images.csv").read_text().splitlines()
+    assert listed[0] == "sha256,file"
+    assert len(listed) == 1 + len(manifest)
+    assert result.not_run["int8"] == "no 8-bit bundle was given"
+
+
+def test_drawn_images_are_no_evidence(bundle: Path, manifest: Manifest) -> None:
+    assert "drawn" in certify(bundle, manifest, part="all").notes[0]
+    assert not evidence.read(bundle, load(bundle).identity)
+
+
+def test_torch_and_openvino_agree_with_onnx_runtime(bundle: Path, manifest: Manifest) -> None:
+    pytest.importorskip("torch")
+    result = certify(bundle, manifest, part="all")
+    figures = {one.engine: one for one in result.engines}
+    assert figures["torch"].largest < 1e-5
+    assert figures["torch"].flipped == 0
+    if "openvino" not in result.not_run:
+        assert figures["openvino"].largest < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bundle": "0" * 64}, "is about the bundle 000000000000"),
+        ({"labels": ["normal", "covid-19"]}, "has the labels normal, covid-19"),
+        ({"images": []}, "has 0 of the [0-9]+ images"),
+        ({"schema": "other"}, "is no record of a browser's run: schema"),
+    ],
+)
+def test_a_browsers_file_about_something_else_is_refused_before_any_work(
+    bundle: Path, manifest: Manifest, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    file = browser_file(tmp_path / "run.json", load(bundle), manifest, **changes)
+    with pytest.raises(UsageError, match=message):
+        certify(bundle, manifest, tmp_path / "out", browser=file, part="all")
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_input_is_named(bundle: Path, manifest: Manifest) -> None:
+    with pytest.raises(UsageError, match="kept for measuring"):
+        certify(bundle, manifest, part="test")
+    with pytest.raises(UsageError, match="below 40"):
+        certify(bundle, manifest, images=10)
+    with pytest.raises(UsageError, match="is no export of another bundle"):
+        certify(bundle, manifest, int8=bundle, part="all")
+    few = manifest.where(np.arange(len(manifest)) < 20)
+    with pytest.raises(UnusableManifestError, match="has 20 images"):
+        certify(bundle, few, part="all")
+
+
+def test_changed_decisions_and_the_auroc_are_counted(tmp_path: Path) -> None:
+    """200 images, threshold .4: three scores cross it, and one pair changes its order."""
+    path = write_bundle(tmp_path / "b", ("covid-19", "normal"))
+    about = card(path / "model.onnx", ("covid-19", "normal"))
+    score = np.linspace(0.001, 0.999, 200)
+    positive = score > 0.5
+    other = score.copy()
+    crossing = np.flatnonzero(score < 0.4)[-3:]
+    other[crossing] = 0.41
+    question = Question("covid-19", 0, np.ones(200, bool), positive)
+    groups = np.arange(200).astype(str)
+
+    def answers(p: np.ndarray) -> Answers:
+        return Answers(np.stack([p, 1 - p], axis=1), np.zeros(200))
+
+    found = compare_engine("int8", "", answers(other), answers(score), [question], groups, about)
+    assert found.flipped == 3
+    assert found.flipped_share.value == pytest.approx(0.015)
+    assert not found.holds  # 1.5% of the decisions
+    assert found.auroc_difference.value == 0  # all three stay below every positive image
+    assert found.largest == pytest.approx(float((0.41 - score[crossing]).max()))
+    other = score.copy()
+    last_negative, first_positive = np.flatnonzero(~positive)[-1], np.flatnonzero(positive)[0]
+    other[[last_negative, first_positive]] = other[[first_positive, last_negative]]
+    found = compare_engine("int8", "", answers(other), answers(score), [question], groups, about)
+    assert found.auroc_difference.value == pytest.approx(-1 / (100 * 100))  # one of 100 x 100 pairs
+    assert found.holds

@@ -1,0 +1,205 @@
+"""Export formats: what is written computes what the bundle does, and says whose it is."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bundles import write_bundle
+from pneumoscope.bundle.card import OUTPUTS
+from pneumoscope.bundle.runtime import load
+from pneumoscope.bundle.verify import verify
+from pneumoscope.core.errors import BundleError, ParityError, UsageError
+from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.export.formats import FORMATS
+from pneumoscope.workflows.export import export_bundle
+
+onnx = pytest.importorskip("onnx")
+
+SIZES = ((40, 60), (224, 224), (331, 1000))
+
+
+def random_image(rows: int, columns: int) -> np.ndarray:
+    return np.random.default_rng([rows, columns]).random((rows, columns), dtype=np.float32)
+
+
+def test_the_registry_has_the_formats_and_names_them_where_one_is_unknown() -> None:
+    assert {"int8", "coreml", "ort"} <= set(FORMATS)
+    with pytest.raises(UsageError, match="Did you mean 'int8'"):
+        export_bundle("covid", "int88")
+
+
+def test_real_images_are_asked_for_where_they_are_needed_and_refused_where_not(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="drawn ones would set ranges that no patient has"):
+        export_bundle("covid", "int8", tmp_path / "a")
+    with pytest.raises(UsageError, match="is not used by the format ort"):
+        export_bundle("covid", "ort", tmp_path / "b", data=tmp_path / "m.parquet")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    with pytest.raises(UsageError, match="is not empty"):
+        export_bundle("covid", "ort", tmp_path / "full")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full"]
+
+
+def test_the_part_test_is_never_looked_at(phantom_set: Manifest, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="kept for measuring"):
+        export_bundle("covid", "int8", tmp_path / "a", data=phantom_set, part="test")
+
+
+def test_folding_keeps_the_answers_and_one_copy_of_weights_that_run_twice() -> None:
+    """The shipped networks see an image and its mirror image with the same weights."""
+    import onnxruntime
+
+    from pneumoscope.export.fold import fold_constants
+
+    model = load("covid", gatekeeper=False)
+    graph = onnx.load(model.folder / "model.onnx")
+    before = Counter(node.op_type for node in graph.graph.node)
+    fold_constants(graph)
+    after = Counter(node.op_type for node in graph.graph.node)
+    assert before["BatchNormalization"] == before["Conv"] + 1  # that of the head follows no convolution
+    assert after["BatchNormalization"] == 1
+    convolutions = [node for node in graph.graph.node if node.op_type == "Conv"]
+    assert len({node.input[1] for node in convolutions}) == len(convolutions) // 2
+    session = onnxruntime.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    for size in SIZES:
+        pixels = random_image(*size)
+        (p,) = session.run(["probabilities"], {"image": pixels[None, None]})
+        np.testing.assert_allclose(p[0], model.run(pixels).probabilities, atol=1e-5)
+
+
+def test_ort_is_the_format_of_onnx_runtime_and_answers_the_same(tmp_path: Path) -> None:
+    import onnxruntime
+
+    done = export_bundle("covid", "ort", tmp_path / "ort")
+    raw = (done.folder / "model.ort").read_bytes()
+    assert raw[4:8] == b"ORTM"  # the identifier of its flatbuffer (onnxruntime/core/flatbuffers/schema/ort.fbs)
+    session = onnxruntime.InferenceSession(raw, providers=["CPUExecutionProvider"])
+    model = load("covid", gatekeeper=False)
+    pixels = random_image(400, 300)
+    (p,) = session.run(["probabilities"], {"image": pixels[None, None]})
+    np.testing.assert_allclose(p[0], model.run(pixels).probabilities, atol=1e-5)
+    about = json.loads((done.folder / "export.json").read_text())
+    assert (about["bundle"], about["disclaimer"]) == (model.identity, DISCLAIMER)
+    assert sorted(done.files) == ["card.json", "export.json", "model.ort"]
+
+
+@pytest.fixture(scope="module")
+def quantised(phantom_set: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("int8") / "covid-int8"
+    export_bundle("covid", "int8", folder, data=phantom_set, part="all", images=10)
+    return folder
+
+
+def test_an_int8_bundle_is_a_bundle_of_its_own_that_names_its_parent(quantised: Path) -> None:
+    parent, child = load("covid"), load(quantised)
+    assert child.card.derived_from == parent.identity != child.identity
+    assert child.card.synthetic  # its ranges come from drawn images
+    assert "not audited" in child.card.stamps
+    assert parent.identity[:12] in child.card.limits[0]
+    assert (quantised / "model.onnx").stat().st_size < (parent.folder / "model.onnx").stat().st_size
+    verify(quantised)
+
+
+def test_int8_quantises_what_lies_between_convolutions_and_nothing_else(quantised: Path) -> None:
+    graph = onnx.load(quantised / "model.onnx").graph
+    makers = {output: node for node in graph.node for output in node.output}
+    kinds = Counter()
+    for node in graph.node:
+        before = [makers[name].op_type for name in node.input if name in makers]
+        if "DequantizeLinear" in before and node.op_type != "QuantizeLinear":
+            kinds[node.op_type] += 1
+    # Two passes (image and mirror image) of 52 convolutions, of which the first six stay float32.
+    assert kinds["Conv"] == 2 * (52 - 6)
+    assert set(kinds) <= {"Conv", "Add", "Clip"}
+    assert sum(node.op_type == "Resize" for node in graph.node) == 1
+    scales = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    weight = next(
+        makers[node.input[1]] for node in graph.node
+        if node.op_type == "Conv" and node.input[1] in makers and makers[node.input[1]].op_type == "DequantizeLinear"
+    )  # fmt: skip
+    assert scales[weight.input[1]][0] > 1  # a scale for each channel
+
+
+def test_a_network_without_convolutions_cannot_be_quantised(phantom_set: Manifest, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="no convolutions"):
+        export_bundle(write_bundle(tmp_path / "tiny"), "int8", tmp_path / "a", data=phantom_set, part="all", images=10)
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("size", "side"), [(224, 1024), (224, 224), (224, 100), (32, 331), (299, 3000)])
+def test_the_resize_matrix_is_torchs_antialiased_resize(size: int, side: int) -> None:
+    torch = pytest.importorskip("torch")
+    from pneumoscope.export.matrix_resize import resize_matrix
+
+    image = torch.from_numpy(np.random.default_rng(0).random((1, 1, side, 50)))
+    expected = torch.nn.functional.interpolate(image, (size, 40), mode="bilinear", antialias=True)
+    product = resize_matrix(size, side) @ image[0, 0].numpy() @ resize_matrix(40, 50).T
+    np.testing.assert_allclose(product, expected[0, 0].numpy(), atol=1e-12)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("name", ["opacity", "covid"])
+def test_torch_runs_the_nodes_of_a_graph_as_onnx_runtime_does(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    from pneumoscope.export.torch_graph import TorchGraph
+
+    model = load(name, gatekeeper=False)
+    graph = TorchGraph(onnx.load(model.folder / "model.onnx"), name, OUTPUTS)
+    for size in SIZES:
+        pixels = random_image(*size)
+        with torch.inference_mode():
+            values = graph(torch.from_numpy(pixels)[None, None])
+        output = model.run(pixels)
+        for key, value in zip(OUTPUTS, values, strict=True):
+            np.testing.assert_allclose(value[0].numpy(), getattr(output, key), atol=1e-3 if key == "heatmap" else 1e-4)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("labels", [("covid-19", "normal"), ("covid-19", "normal", "viral-pneumonia")])
+def test_core_ml_has_the_resize_as_products_and_the_bundles_numbers(labels: tuple[str, ...], tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    coremltools = pytest.importorskip("coremltools", reason="no coremltools: pip install 'pneumoscope[coreml]'")
+    bundle = write_bundle(tmp_path / "tiny", labels)
+    done = export_bundle(bundle, "coreml", tmp_path / "out")
+    assert done.report.differences["probabilities"] < 1e-5  # the finished program, run in torch
+    spec = coremltools.utils.load_spec(str(tmp_path / "out" / "tiny.mlpackage"))
+    picture = spec.description.input[0].type.imageType
+    assert (picture.width, picture.height) == (1024, 1024)
+    assert picture.colorSpace == picture.GRAYSCALE
+    assert DISCLAIMER in spec.description.metadata.shortDescription
+    operations = [
+        op for block in spec.mlProgram.functions["main"].block_specializations.values() for op in block.operations
+    ]
+    kinds = Counter(op.type for op in operations)
+    assert not [kind for kind in kinds if "resize" in kind or "upsample" in kind]
+    assert kinds["matmul"] >= 2
+    classes = next(op for op in operations if op.type == "classify")
+    assert classes is not None
+    assert {item.name for item in spec.description.output} == {"label", "probabilities", "heatmap", "ood"}
+
+
+@pytest.mark.torch
+@pytest.mark.filterwarnings("ignore")
+def test_a_program_with_a_plain_resize_is_refused() -> None:
+    torch = pytest.importorskip("torch")
+    coremltools = pytest.importorskip("coremltools", reason="no coremltools: pip install 'pneumoscope[coreml]'")
+    from pneumoscope.export.formats.coreml import check_program
+    from pneumoscope.export.matrix_resize import resize_matrix
+
+    class Plain(torch.nn.Module):
+        def forward(self, image: object) -> object:
+            return torch.nn.functional.interpolate(image, (32, 32), mode="bilinear", antialias=True)
+
+    traced = torch.jit.trace(Plain(), torch.rand(1, 1, 64, 64))
+    program = coremltools.convert(
+        traced, inputs=[coremltools.TensorType(name="image", shape=(1, 1, 64, 64))], convert_to="milinternal"
+    )
+    with pytest.raises(ParityError, match="does not antialias"):
+        check_program(program, resize_matrix(32, 64).astype(np.float32), "a program")
