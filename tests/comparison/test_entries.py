@@ -115,10 +115,8 @@ def test_a_network_without_available_weights_is_left_out_with_the_reason(
 
 def test_networks_with_the_same_classes_in_another_order_stand_in_one_table(monkeypatch: pytest.MonkeyPatch) -> None:
     def result(*classes: str) -> Any:
-        part = SimpleNamespace(rows_hash=lambda: "rows")
-        plan: Any = SimpleNamespace(
-            recipe=SimpleNamespace(task=SimpleNamespace(classes=classes)), manifest=SimpleNamespace(part=lambda _: part)
-        )
+        part, task = SimpleNamespace(rows_hash=lambda: "rows"), SimpleNamespace(classes=classes, multilabel=False)
+        plan: Any = SimpleNamespace(recipe=SimpleNamespace(task=task), manifest=SimpleNamespace(part=lambda _: part))
         return EntryResult(SimpleNamespace(plan=plan), "done", Path())  # type: ignore[arg-type]
 
     monkeypatch.setattr(ranking, "_table", lambda members, *_: SimpleNamespace(classes=(), rows=members))

@@ -9,7 +9,7 @@ from scipy.optimize import curve_fit
 from pneumoscope.core.errors import UsageError
 from pneumoscope.stats.bootstrap import resample
 from pneumoscope.stats.comparison.paired import Scores
-from pneumoscope.stats.learning_curve import fit_power_law, forecast, measure_repeats
+from pneumoscope.stats.learning_curve import figure_under, fit_power_law, forecast, measure_repeats
 
 SIZES = (40.0, 100.0, 200.0, 400.0)
 
@@ -81,7 +81,8 @@ def test_the_mean_of_the_repeats_is_that_of_scikit_learn_and_their_spread_widens
     gains = []
     for spread in (0.0, 0.5):
         scores = networks(3, truth, spread)
-        means, draws = measure_repeats(scores, truth, "auroc", sample, np.random.default_rng(0))
+        statistics = [[figure_under(one, truth, "auroc") for one in repeats] for repeats in scores]
+        means, draws = measure_repeats(statistics, sample, np.random.default_rng(0))
         by_hand = [np.mean([roc_auc_score(truth == 0, one.probabilities[:, 0]) for one in many]) for many in scores]
         assert means == pytest.approx(by_hand)
         _, (twice,) = forecast(SIZES, means, draws, [2.0], "auroc", sample)
