@@ -8,16 +8,16 @@ import { watchAnswers } from "./api/notify";
 import { Disclaimer } from "./components/disclaimer";
 import { ErrorBoundary } from "./components/error-boundary";
 import { focusHeading, focusOnChange } from "./components/focus";
+import { LanguageSelect, ThemeSwitch } from "./components/frame-tools";
 import { Icon } from "./components/icons";
 import { useDefaultTitle } from "./components/page-title";
 import { ProblemNote, problemText } from "./components/problem";
 import { ServerNotice } from "./components/server-notice";
-import { setTheme, theme } from "./components/theme";
 import { showToast, Toasts } from "./components/toast";
 import { IdleWarning } from "./features/account/idle-warning";
 import { Worklist } from "./features/worklist/worklist";
-import { type Key, LANGUAGES, type Language, language, setLanguage, t } from "./i18n";
-import { href, type Route, route } from "./router";
+import { type Key, language, t } from "./i18n";
+import { DEVICE_PAGE, href, type Route, route } from "./router";
 
 const StudyPage = lazy(() => import("./features/study/study-page")) as ComponentType<{ id: string }>;
 const Models = lazy(() => import("./features/models/model-list")) as ComponentType;
@@ -160,35 +160,10 @@ function Navigation() {
           <span>{t(`nav.${page}`)}</span>
         </a>
       ))}
+      <a href={DEVICE_PAGE}>
+        <Icon name="device" />
+        <span>{t("nav.device")}</span>
+      </a>
     </nav>
-  );
-}
-
-function ThemeSwitch() {
-  return (
-    <button
-      type="button"
-      class="bare"
-      aria-label={t("nav.theme")}
-      title={t("nav.theme")}
-      onClick={() => setTheme(theme.value === "dark" ? "light" : "dark")}
-    >
-      <Icon name="theme" />
-    </button>
-  );
-}
-
-function LanguageSelect() {
-  return (
-    <label class="language">
-      <span class="hidden">{t("nav.language")}</span>
-      <select value={language.value} onChange={(event) => setLanguage(event.currentTarget.value as Language)}>
-        {Object.entries(LANGUAGES).map(([code, name]) => (
-          <option key={code} value={code}>
-            {name}
-          </option>
-        ))}
-      </select>
-    </label>
   );
 }

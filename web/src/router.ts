@@ -13,6 +13,9 @@ export type Route =
   | { page: "login" }
   | { page: "missing" };
 
+/** The app that runs the networks in the browser, a page of its own that needs no server. */
+export const DEVICE_PAGE = "device.html";
+
 /** Return the page that a hash names. */
 function parse(hash: string): Route {
   const parts = hash.replace(/^#?\/?/, "").split(/[/?]/);

@@ -4,9 +4,10 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { loadModels, models } from "../api/models";
 import type { Model } from "../api/types";
-import { labelName, t } from "../i18n";
+import { t } from "../i18n";
 import { href } from "../router";
 import { ModelBadges } from "./badge";
+import { findPatterns } from "./patterns";
 import { ProblemNote } from "./problem";
 import "./model-picker.css";
 
@@ -67,9 +68,4 @@ function ModelChoice({
       </a>
     </div>
   );
-}
-
-/** Return the names of the patterns that a model looks for, without `normal`. */
-export function findPatterns(model: { labels: string[] }): string[] {
-  return model.labels.filter((label) => label !== "normal").map((label) => labelName(label));
 }

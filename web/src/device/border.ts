@@ -125,7 +125,9 @@ export function spread(
     line.fill(0);
     for (let y = 0; y < map.height; y++) {
       const w = rows[r * map.height + y] as number;
-      if (w !== 0) for (let x = 0; x < map.width; x++) line[x] = (line[x] as number) + w * (map.values[y * map.width + x] as number);
+      if (w !== 0)
+        for (let x = 0; x < map.width; x++)
+          line[x] = (line[x] as number) + w * (map.values[y * map.width + x] as number);
     }
     for (let c = 0; c < size.width; c++) {
       let sum = 0;

@@ -55,12 +55,7 @@ export function* turnBack(plane: Plane): Generator<[number, Plane]> {
   const low = quantile(corners, R.dust);
   if (Math.fround(quantile(corners, 1 - R.dust) - low) > Math.fround(R.one_grey)) return;
   const scale = Math.min(1, R.small / Math.max(height, width));
-  const small = resize(
-    plane,
-    Math.max(1, roundEven(scale * width)),
-    Math.max(1, roundEven(scale * height)),
-    "bicubic",
-  );
+  const small = resize(plane, Math.max(1, roundEven(scale * width)), Math.max(1, roundEven(scale * height)), "bicubic");
   for (const size of R.degrees)
     for (const degrees of [size, -size]) {
       const turned = rotate(small, -degrees, low);

@@ -74,8 +74,7 @@ export async function decodeJpeg(data: Uint8Array): Promise<Radiograph> {
       Uint8Array,
     ];
     const [red, green, blue] = channels;
-    for (let k = 0; k < size; k++)
-      values[k] = luma(red[k] as number, green[k] as number, blue[k] as number) / 255;
+    for (let k = 0; k < size; k++) values[k] = luma(red[k] as number, green[k] as number, blue[k] as number) / 255;
     facts = measureColour(channels, width, height);
   }
   const { turn, damaged } = readOrientation(exif, xmp);

@@ -127,8 +127,7 @@ export function measureTurn(outlines: Outlines): number {
     .map((label) => measureLung(labels, label, mask.width, scale))
     .sort((a, b) => a.right - b.right) as [Lung, Lung];
   const lean = (left.lean + right.lean) / 2 - R.axes_upright;
-  const between =
-    (Math.atan2(-(right.down - left.down), right.right - left.right) * 180) / Math.PI - R.between_upright;
+  const between = (Math.atan2(-(right.down - left.down), right.right - left.right) * 180) / Math.PI - R.between_upright;
   return between * Math.sign(lean) > R.turn_between ? lean : 0;
 }
 

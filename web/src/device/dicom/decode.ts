@@ -3,15 +3,31 @@
 import * as dicomParser from "dicom-parser";
 import { Inflate } from "fflate";
 import { measureColour } from "../colour";
-import { checkSize, type Facts, FileProblem, luma, makeUpright, type Plane, type Radiograph, type Turn } from "../picture";
+import {
+  checkSize,
+  type Facts,
+  FileProblem,
+  luma,
+  makeUpright,
+  type Plane,
+  type Radiograph,
+  type Turn,
+} from "../picture";
 import rules from "../rules.json";
-import { applyModality, type DisplayChain, displayTable, type Lut, lowestOf, type Rescale, type Window } from "./display";
+import {
+  applyModality,
+  type DisplayChain,
+  displayTable,
+  type Lut,
+  lowestOf,
+  type Rescale,
+  type Window,
+} from "./display";
 import { NATIVE, readStoredValues, type Shape, type StoredValues } from "./stored-values";
 import { readFacts, TAG, Tags, wrong } from "./tags";
 
 const R = rules.dicom;
 const STORAGE = "1.2.840.10008.5.1.4.1.1.";
-const DEFLATED = "1.2.840.10008.1.2.1.99";
 const BIG_ENDIAN = "1.2.840.10008.1.2.2";
 const SEQUENCES: readonly string[] = [TAG.modalityLut, TAG.voiLut, TAG.viewCodes, TAG.sharedGroups, TAG.frameGroups];
 
@@ -53,7 +69,8 @@ function inflate(bytes: Uint8Array, position: number): Uint8Array {
     size += piece.length;
     if (size > rules.maxBytes) throw new FileProblem("too-large", "it inflates beyond the limit", { limit_mib: 512 });
   });
-  for (let at = position; at < bytes.length; at += 65536) stream.push(bytes.subarray(at, at + 65536), at + 65536 >= bytes.length);
+  for (let at = position; at < bytes.length; at += 65536)
+    stream.push(bytes.subarray(at, at + 65536), at + 65536 >= bytes.length);
   const whole = new Uint8Array(size);
   let at = 0;
   for (const piece of pieces) {
@@ -109,7 +126,8 @@ function readShape(tags: Tags): Shape {
 
 function readDisplay(tags: Tags, shape: Shape): DisplayChain {
   const lutShape = tags.text(TAG.presentationShape);
-  if (!["", "IDENTITY", "INVERSE"].includes(lutShape)) throw wrong(TAG.presentationShape, "is not known", "unsupported");
+  if (!["", "IDENTITY", "INVERSE"].includes(lutShape))
+    throw wrong(TAG.presentationShape, "is not known", "unsupported");
   const modality = readModality(tags, shape.signed);
   const lowest = lowestOf(shape);
   const ends = [lowest, lowest + 2 ** shape.bits - 1].map((value) => applyModality(modality, value));
@@ -148,11 +166,9 @@ function readVoi(tags: Tags, negative: boolean): Lut | Window | null {
   if (item) return readLut(item, negative);
   if (!tags.hasValue(TAG.windowCenter) && !tags.hasValue(TAG.windowWidth)) return null;
   const kind = tags.text(TAG.voiFunction) || "LINEAR";
-  if (!["LINEAR", "LINEAR_EXACT", "SIGMOID"].includes(kind)) throw wrong(TAG.voiFunction, "is not known", "unsupported");
-  const [centre, width] = [
-    attempt(() => tags.number(TAG.windowCenter)),
-    attempt(() => tags.number(TAG.windowWidth)),
-  ];
+  if (!["LINEAR", "LINEAR_EXACT", "SIGMOID"].includes(kind))
+    throw wrong(TAG.voiFunction, "is not known", "unsupported");
+  const [centre, width] = [attempt(() => tags.number(TAG.windowCenter)), attempt(() => tags.number(TAG.windowWidth))];
   if (centre === null || width === null || (kind === "LINEAR" ? width < 1 : width <= 0)) return null;
   return { kind: "window", centre, width, function: kind };
 }
@@ -246,6 +262,7 @@ function readTurn(tags: Tags): Turn {
   const [ends, sides] = ["FH", "LRAP"];
   const has = (letters: string, one: string) => one !== "" && letters.includes(one);
   if (has(ends, down) && has(sides, along)) return { reverseRows: down === "H", reverseColumns: along === "R" };
-  if (has(ends, along) && has(sides, down)) return { swap: true, reverseRows: along === "H", reverseColumns: down === "R" };
+  if (has(ends, along) && has(sides, down))
+    return { swap: true, reverseRows: along === "H", reverseColumns: down === "R" };
   throw wrong(TAG.patientOrientation, "does not say which way the head is");
 }

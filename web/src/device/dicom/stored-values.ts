@@ -96,7 +96,11 @@ function joinFragments(tags: Tags, element: Element): Uint8Array {
     const piece = bytes.subarray(fragment.position, fragment.position + fragment.length);
     pieces.push(piece);
     let end = piece.length;
-    while (end > 0 && piece.length - end < 64 && (piece[end - 1] === 0 || (piece[end - 1] === 0xff && end < piece.length)))
+    while (
+      end > 0 &&
+      piece.length - end < 64 &&
+      (piece[end - 1] === 0 || (piece[end - 1] === 0xff && end < piece.length))
+    )
       end--;
     if (piece[end - 2] === 0xff && piece[end - 1] === 0xd9) break;
   }
@@ -111,7 +115,10 @@ function joinFragments(tags: Tags, element: Element): Uint8Array {
 
 function checkDeclared(width: number, height: number, shape: Shape): void {
   if (width !== shape.columns || height !== shape.rows)
-    throw new FileProblem("damaged", `its stream has ${width} x ${height} pixels, the file ${shape.columns} x ${shape.rows}`);
+    throw new FileProblem(
+      "damaged",
+      `its stream has ${width} x ${height} pixels, the file ${shape.columns} x ${shape.rows}`,
+    );
 }
 
 async function readStream(stream: Uint8Array, syntax: string, shape: Shape): Promise<Omit<StoredValues, "exact">> {
@@ -198,7 +205,8 @@ function readRle(stream: Uint8Array, { rows, columns, samples, allocated, signed
   const size = rows * columns;
   const bytes = allocated / 8;
   const count = view.getUint32(0, true);
-  if (count !== samples * bytes || count > 15 || bytes > 2) throw new FileProblem("damaged", "it has wrong RLE segments");
+  if (count !== samples * bytes || count > 15 || bytes > 2)
+    throw new FileProblem("damaged", "it has wrong RLE segments");
   const values = new Int32Array(size * samples);
   for (let segment = 0; segment < count; segment++) {
     const start = view.getUint32(4 + 4 * segment, true);

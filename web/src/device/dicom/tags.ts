@@ -122,7 +122,9 @@ export class Tags {
       FL: (at) => view.getFloat32(at, this.little),
       FD: (at) => view.getFloat64(at, this.little),
     };
-    return Array.from({ length: Math.floor(element.length / size) }, (_, k) => (read[vr] as (at: number) => number)(k * size));
+    return Array.from({ length: Math.floor(element.length / size) }, (_, k) =>
+      (read[vr] as (at: number) => number)(k * size),
+    );
   }
 
   number(tag: Tag): number | null {
@@ -163,7 +165,9 @@ const AGE_UNITS: Record<string, number> = { D: 1 / DAYS_PER_YEAR, W: 7 / DAYS_PE
 /** Return what a file says about the exposure and is used here: no name, number or date. */
 export function readFacts(tags: Tags): Facts {
   const facts: Facts = {};
-  const codes = tags.items(TAG.viewCodes).map((item) => (rules.dicom.viewCodes as Record<string, string>)[item.text(TAG.codeValue)]);
+  const codes = tags
+    .items(TAG.viewCodes)
+    .map((item) => (rules.dicom.viewCodes as Record<string, string>)[item.text(TAG.codeValue)]);
   const view = tags.text(TAG.view);
   const age = readAge(tags);
   const known = {

@@ -4,7 +4,7 @@ import { useEffect } from "preact/hooks";
 import { loadModels, models } from "../../api/models";
 import type { Model } from "../../api/types";
 import { ModelBadges } from "../../components/badge";
-import { findPatterns } from "../../components/model-picker";
+import { findPatterns } from "../../components/patterns";
 import { ProblemNote } from "../../components/problem";
 import { TermList } from "../../components/term-list";
 import { t } from "../../i18n";

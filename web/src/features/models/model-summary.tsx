@@ -2,7 +2,7 @@
 import type { Card } from "../../api/card";
 import type { ModelDetail } from "../../api/types";
 import { formatEstimate } from "../../components/estimate";
-import { findPatterns } from "../../components/model-picker";
+import { findPatterns } from "../../components/patterns";
 import { TermList } from "../../components/term-list";
 import { formatNumber, t, translateTerm } from "../../i18n";
 import { listOpenings, selectHeadline } from "./card-facts";

@@ -2,7 +2,7 @@
 
 import type { Card } from "../../api/card";
 import type { ModelDetail } from "../../api/types";
-import { findPatterns } from "../../components/model-picker";
+import { findPatterns } from "../../components/patterns";
 import { TermList } from "../../components/term-list";
 import { t } from "../../i18n";
 

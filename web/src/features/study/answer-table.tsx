@@ -2,7 +2,7 @@
 import { modelName } from "../../api/models";
 import type { FindingAnswer, Prediction } from "../../api/types";
 import { findMessage, labelName, t, translateTerm } from "../../i18n";
-import { decisionText } from "./model-answer";
+import { decisionText } from "./decision-text";
 import { compareAnswers } from "./predictions";
 import { formatScore } from "./score-details";
 

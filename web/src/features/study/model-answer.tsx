@@ -1,21 +1,12 @@
 // One model's answer about one image. The decision comes first, or the reason if the model gave none.
 
-import { splitDecision } from "../../api/decision";
 import { modelName, models } from "../../api/models";
 import type { Model, ModelDetail, Prediction, Result } from "../../api/types";
 import { ModelBadges } from "../../components/badge";
 import { TermList } from "../../components/term-list";
-import {
-  decisionLabels,
-  findMessage,
-  formatDateTime,
-  formatNumber,
-  labelName,
-  language,
-  t,
-  translateTerm,
-} from "../../i18n";
+import { findMessage, formatDateTime, formatNumber, language, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
+import { decisionText } from "./decision-text";
 import { FindingBasis, FindingTable } from "./finding-table";
 import { HeatmapSelect } from "./heatmap-select";
 import { LungSwitch } from "./lung-switch";
@@ -126,14 +117,6 @@ function AnswerBody({
       </details>
     </>
   );
-}
-
-/** Return a decision in words: never "normal", and a pattern rather than a disease. */
-export function decisionText({ decision }: Pick<Result, "decision">): string {
-  if (!decision) return t("panel.silent");
-  if (decision === "normal") return labelName(decision);
-  const several = splitDecision(decision).length > 1;
-  return t(several ? "panel.patterns" : "panel.pattern", { label: decisionLabels(decision) });
 }
 
 function Refusal({ result, card }: { result: Result; card: Card }) {

@@ -1,7 +1,8 @@
 // The result of an occlusion: shown beside the original scores and marked as not a result of the model.
 import type { OcclusionAnswer } from "../../api/types";
 import { formatNumber, labelName, t } from "../../i18n";
-import { decisionText, RefusalReason } from "./model-answer";
+import { decisionText } from "./decision-text";
+import { RefusalReason } from "./model-answer";
 import { cardOf } from "./partial-card";
 import { formatScore } from "./score-details";
 import type { StudyStore } from "./study-store";

@@ -6,7 +6,7 @@ import { ConfirmDialog } from "../../components/dialog";
 import { ProblemNote } from "../../components/problem";
 import { showToast } from "../../components/toast";
 import { t } from "../../i18n";
-import { decisionText } from "./model-answer";
+import { decisionText } from "./decision-text";
 import { useCommand } from "./open-study";
 import { isUsable, splitAnswers } from "./predictions";
 import { listReadLabels, ReadForm } from "./read-form";

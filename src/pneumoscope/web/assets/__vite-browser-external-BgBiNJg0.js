@@ -1,0 +1,1 @@
+import{t as e}from"./rolldown-runtime-BNaE-Ejt.js";var t=/* @__PURE__ */ e(((e,t)=>{t.exports={}}));export{t};

@@ -1,0 +1,1 @@
+var e=new URL(`charlswasm_decode-CEN7ucFR.wasm`,import.meta.url).href;export{e as default};

@@ -1,0 +1,1 @@
+var e=new URL(`libjpegturbowasm_decode-_5_Q5Tc9.wasm`,import.meta.url).href;export{e as default};

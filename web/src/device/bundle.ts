@@ -1,0 +1,101 @@
+// What the page knows of a bundle: the list of those that can be downloaded, and the parts of the cards that decide.
+import type { Card, FindingFacts } from "../api/card";
+import { joinFindings, splitDecision } from "../api/decision";
+import type { Result } from "../api/types";
+import rules from "./rules.json";
+import type { Population, Thresholds } from "./screening";
+
+/** A file of a bundle; `path` is relative to the page. */
+export interface BundleFile {
+  path: string;
+  bytes: number;
+  sha256: string;
+}
+
+/** One bundle of the list `bundles/index.json`. */
+export interface ListedBundle {
+  /** SHA-256 of the card. */
+  identity: string;
+  role: "classifier" | "gatekeeper" | "lungs";
+  name: string;
+  version: string;
+  labels: string[];
+  audit: string;
+  stamps: string[];
+  synthetic: boolean;
+  card: BundleFile;
+  model: BundleFile;
+}
+
+export interface BundleList {
+  schema_version: number;
+  bundles: ListedBundle[];
+}
+
+export interface GatekeeperCard {
+  answers: Record<string, string>;
+  thresholds: Thresholds;
+}
+export interface LungsCard {
+  structures: Record<string, string>;
+}
+export type ClassifierCard = Card & { population?: Population | null };
+
+/** Return whether a flat border is cut off before a classifier looks (pneumoscope.bundle.flat_borders). */
+export function cutsBorders(card: ClassifierCard, identity: string): boolean {
+  return card.borders === "cut" || rules.cutsBorders.includes(identity);
+}
+
+/** Return whether gatekeeper and lungs look at an image first. */
+export function isScreened(card: ClassifierCard): boolean {
+  return card.companions?.gatekeeper !== "none";
+}
+
+const defaultPoint = (card: Pick<Card, "operating_points">, name: string) =>
+  card.operating_points.find((point) => point.name === name);
+
+/** Return the shortest decimal that is the same float32, as the server does: 0.93, not 0.9300000071525574. */
+export function shortest(value: number): number {
+  for (let digits = 1; digits <= 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === Math.fround(value)) return short;
+  }
+  return value;
+}
+
+/** Return the decision on an image, null: unlike the training images (pneumoscope.bundle.prediction.decide). */
+export function decide(card: ClassifierCard, probabilities: readonly number[], ood: number): string | null {
+  if (!(ood <= card.refusal.ood_threshold)) return null;
+  const names = card.labels.map((label) => label.name);
+  if (card.kind === "multilabel") {
+    const found = names.filter((name, k) => {
+      const facts = card.findings?.find((one) => one.name === name);
+      const point = facts && defaultPoint(facts, card.default_operating_point);
+      return point !== undefined && (probabilities[k] as number) >= point.threshold;
+    });
+    return joinFindings(found) ?? "normal";
+  }
+  const point = defaultPoint(card, card.default_operating_point);
+  if (point && (probabilities[0] as number) >= point.threshold) return names[0] as string;
+  let best = 1;
+  for (let k = 2; k < names.length; k++) if ((probabilities[k] as number) > (probabilities[best] as number)) best = k;
+  return names[best] as string;
+}
+
+/** Return the band of scores that a score falls in. */
+export function findBand(bands: Card["score_bands"], score: number): Record<string, number> | null {
+  const band = bands?.find(({ low, high }) => (low <= score && score < high) || (score === high && high === 1));
+  return band ? ({ ...band } as unknown as Record<string, number>) : null;
+}
+
+/** Return what the server's result holds about the score of a binary or multiclass model. */
+export function describeScore(card: ClassifierCard, score: number): Pick<Result, "band" | "operating_point"> {
+  const point = defaultPoint(card, card.default_operating_point);
+  return {
+    band: findBand(card.score_bands, score),
+    operating_point: point ? { name: point.name, threshold: point.threshold } : null,
+  };
+}
+
+export type { FindingFacts };
+export { splitDecision };

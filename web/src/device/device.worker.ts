@@ -1,0 +1,155 @@
+// The worker that decodes files and runs the networks, so that the page stays responsive. It sends nothing anywhere: its
+// only requests are for this app's own scripts and WebAssembly.
+
+import ortScript from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
+import ortBinary from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
+import * as ort from "onnxruntime-web/wasm";
+import type { ClassifierCard, GatekeeperCard, ListedBundle, LungsCard } from "./bundle";
+import { decode } from "./decode";
+import { toRuns } from "./lungs";
+import type { Answer, Answered, Loaded, LoadRequest, PredictRequest, Reply, Request } from "./messages";
+import { isPhotograph } from "./photograph";
+import { FileProblem, type Plane } from "./picture";
+import { resize } from "./resample";
+import { type Classifier, classify, Graph, makeCompanions, type Outcome, Screener } from "./runtime";
+import type { Companions } from "./screening";
+import { readKept } from "./store";
+
+const PREVIEW = 1024; // pixels of the longer side
+const MOST_THREADS = 4;
+
+const threads = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
+ort.env.wasm.numThreads = threads;
+const absolute = (url: string) => new URL(url, import.meta.url).href;
+ort.env.wasm.wasmPaths = { mjs: absolute(ortScript), wasm: absolute(ortBinary) };
+ort.env.logLevel = "error";
+
+interface Part<C> {
+  card: C;
+  graph: Graph;
+}
+const graphs = new Map<string, Part<unknown>>();
+let companions: Companions | null = null;
+
+async function open<C>(bundle: ListedBundle): Promise<Part<C>> {
+  const known = graphs.get(bundle.identity);
+  if (known) return known as Part<C>;
+  const [card, model] = [await readKept(bundle, "card.json"), await readKept(bundle, "model.onnx")];
+  const read = JSON.parse(new TextDecoder().decode(card)) as C & { model_sha256: string };
+  // The list's own word is not enough: the card, whose hash is the identity, names the graph.
+  if (read.model_sha256 !== bundle.model.sha256) throw new Error(`${bundle.name}: its card names another graph`);
+  const part = { card: read as C, graph: await Graph.load(model) };
+  graphs.set(bundle.identity, part);
+  return part;
+}
+
+async function load({ bundles }: LoadRequest): Promise<Loaded> {
+  const start = performance.now();
+  const wanted = new Set(bundles.map((bundle) => bundle.identity));
+  for (const [identity, { graph }] of graphs)
+    if (!wanted.has(identity)) {
+      await graph.release();
+      graphs.delete(identity);
+    }
+  const role = (name: ListedBundle["role"]) => {
+    const found = bundles.find((bundle) => bundle.role === name);
+    if (!found) throw new Error(`no ${name} is kept`);
+    return found;
+  };
+  companions = makeCompanions(await open<GatekeeperCard>(role("gatekeeper")), await open<LungsCard>(role("lungs")));
+  for (const bundle of bundles) if (bundle.role === "classifier") await open<ClassifierCard>(bundle);
+  return { kind: "loaded", milliseconds: performance.now() - start, threads };
+}
+
+async function predict({ file, models, camera, override, depth }: PredictRequest): Promise<Answered> {
+  if (!companions) throw new Error("nothing is loaded");
+  const sha256 = hex(await crypto.subtle.digest("SHA-256", file));
+  const start = performance.now();
+  const radiograph = await decode(file, depth);
+  const decoded = performance.now();
+  const photograph = camera || isPhotograph(file);
+  const screener = new Screener(companions, radiograph);
+  const answers: Answer[] = [];
+  let last: Outcome | null = null;
+  for (const identity of models) {
+    const from = performance.now();
+    const part = graphs.get(identity) as Part<ClassifierCard> | undefined;
+    if (!part) throw new Error(`${identity.slice(0, 12)} is not loaded`);
+    const classifier: Classifier = { identity, ...part };
+    const withheld = photograph && !override;
+    const outcome = withheld ? refuse(identity) : await classify(classifier, radiograph, screener);
+    last = outcome.screening ? outcome : last;
+    answers.push(toAnswer(outcome, photograph && override, (performance.now() - from) / 1000));
+  }
+  const done = performance.now();
+  const outlines = last?.screening?.outlines ?? null;
+  return {
+    kind: "answered",
+    width: radiograph.width,
+    height: radiograph.height,
+    format: radiograph.format,
+    sha256,
+    photograph,
+    preview: makePreview(radiograph),
+    lungs: outlines ? toRuns(outlines.selectParts("lungs")) : null,
+    answers,
+    times: { decode: decoded - start, pipeline: done - decoded },
+  };
+}
+
+function refuse(identity: string): Outcome {
+  return {
+    identity,
+    probabilities: [],
+    decision: null,
+    refused: true,
+    codes: ["photograph"],
+    ood: null,
+    heatmap: [],
+    screening: null,
+  };
+}
+
+function toAnswer(outcome: Outcome, unmeasured: boolean, seconds: number): Answer {
+  const { identity, probabilities, decision, refused, ood, heatmap, screening } = outcome;
+  const codes = unmeasured ? ["photograph-unmeasured", ...outcome.codes] : outcome.codes;
+  return {
+    identity,
+    probabilities,
+    decision,
+    refused,
+    codes,
+    ood,
+    heatmap,
+    border: screening?.border ?? null,
+    seconds,
+  };
+}
+
+/** Return a small picture of 8 bits, for the page alone. */
+function makePreview(plane: Plane): Answered["preview"] {
+  const scale = Math.min(1, PREVIEW / Math.max(plane.width, plane.height));
+  const [width, height] = [Math.max(1, Math.round(scale * plane.width)), Math.max(1, Math.round(scale * plane.height))];
+  const small = scale < 1 ? resize(plane, width, height, "bilinear") : plane;
+  return { width, height, values: Uint8Array.from(small.values, (value) => Math.round(255 * value)) };
+}
+
+function hex(buffer: ArrayBuffer): string {
+  return Array.from(new Uint8Array(buffer), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// One after the other: a graph's session runs one image at a time.
+let queue: Promise<unknown> = Promise.resolve();
+self.onmessage = ({ data }: MessageEvent<{ id: number; request: Request }>) => {
+  queue = queue.then(async () => {
+    let reply: Reply;
+    try {
+      reply = data.request.kind === "load" ? await load(data.request) : await predict(data.request);
+    } catch (error) {
+      const problem = error instanceof FileProblem ? error : null;
+      const message = error instanceof Error ? error.message : String(error);
+      reply = { kind: "failed", code: problem?.code ?? "error", values: problem?.values ?? {}, message };
+    }
+    self.postMessage({ id: data.id, reply });
+  });
+};

@@ -1,0 +1,190 @@
+// Runs the graphs with ONNX Runtime's WebAssembly build, and the pipeline border, gatekeeper, lungs, classifier.
+import * as ort from "onnxruntime-web/wasm";
+import { cut, findBorder, hasBorder, NO_BORDER, spread } from "./border";
+import {
+  type ClassifierCard,
+  cutsBorders,
+  decide,
+  type GatekeeperCard,
+  isScreened,
+  type LungsCard,
+  shortest,
+  splitDecision,
+} from "./bundle";
+import { isActiveOutside, Outlines } from "./lungs";
+import type { Plane, Radiograph } from "./picture";
+import { type Companions, type Screening, screen } from "./screening";
+
+const FINER = 4; // cells of a bordered image's heatmap for each of the graph's, along one side
+
+type Values = Record<string, { data: Float32Array; dims: readonly number[] }>;
+
+/** A loaded graph. */
+export class Graph {
+  readonly #session: ort.InferenceSession;
+  private constructor(session: ort.InferenceSession) {
+    this.#session = session;
+  }
+
+  static async load(model: Uint8Array): Promise<Graph> {
+    // As on the server: no memory is kept for every size of image that was met.
+    const session = await ort.InferenceSession.create(model, {
+      executionProviders: ["wasm"],
+      enableCpuMemArena: false,
+      enableMemPattern: false,
+      graphOptimizationLevel: "all",
+      logSeverityLevel: 4,
+    });
+    return new Graph(session);
+  }
+
+  get inputs(): readonly string[] {
+    return this.#session.inputNames;
+  }
+
+  async run(plane: Plane, outputs: string[], lungs?: Plane): Promise<Values> {
+    const feeds: Record<string, ort.Tensor> = { image: toTensor(plane) };
+    if (lungs) feeds.lungs = toTensor(lungs);
+    const fetched = await this.#session.run(feeds, outputs);
+    return fetched as unknown as Values;
+  }
+
+  async release(): Promise<void> {
+    await this.#session.release();
+  }
+}
+
+function toTensor({ width, height, values }: Plane): ort.Tensor {
+  return new ort.Tensor("float32", values, [1, 1, height, width]);
+}
+
+export interface Classifier {
+  identity: string;
+  card: ClassifierCard;
+  graph: Graph;
+}
+
+/** Return gatekeeper and lungs as the screening asks them. */
+export function makeCompanions(
+  gatekeeper: { card: GatekeeperCard; graph: Graph },
+  lungs: { card: LungsCard; graph: Graph },
+): Companions {
+  const names = Object.keys(gatekeeper.card.answers);
+  const structures = Object.keys(lungs.card.structures);
+  return {
+    thresholds: gatekeeper.card.thresholds,
+    async answer(plane) {
+      const { probabilities, mirrored } = await gatekeeper.graph.run(plane, ["probabilities", "mirrored"]);
+      return {
+        probabilities: Object.fromEntries(names.map((name, k) => [name, probabilities?.data[k] ?? Number.NaN])),
+        mirrored: mirrored?.data[0] ?? Number.NaN,
+      };
+    },
+    async outline(plane) {
+      const { masks } = await lungs.graph.run(plane, ["masks"]);
+      return new Outlines(masks?.data ?? new Float32Array(), structures, plane, NO_BORDER);
+    },
+  };
+}
+
+/** The outcome of one classifier on one image. */
+export interface Outcome {
+  identity: string;
+  /** In the order of the card's labels; empty where the classifier did not run. */
+  probabilities: number[];
+  decision: string | null;
+  refused: boolean;
+  codes: string[];
+  ood: number | null;
+  /** One plane for each label, stretched over the whole image; empty without a heatmap. */
+  heatmap: Plane[];
+  screening: Screening | null;
+}
+
+/** Screens an image once for all classifiers that have met the same images. */
+export class Screener {
+  readonly #companions: Companions;
+  readonly #radiograph: Radiograph;
+  readonly #found = new Map<string, Promise<Screening>>();
+
+  constructor(companions: Companions, radiograph: Radiograph) {
+    this.#companions = companions;
+    this.#radiograph = radiograph;
+  }
+
+  screen({ card, identity }: Classifier): Promise<Screening> {
+    const cuts = cutsBorders(card, identity);
+    const population = card.population ?? null;
+    const key = JSON.stringify([cuts, population?.views, population?.ages]);
+    let found = this.#found.get(key);
+    if (!found) {
+      found = screen(this.#companions, this.#radiograph, this.#radiograph.facts, population, cuts);
+      this.#found.set(key, found);
+    }
+    return found;
+  }
+
+  outline(plane: Plane): Promise<Outlines> {
+    return this.#companions.outline(plane);
+  }
+}
+
+/** Return what one classifier says of an image; `override`: also where the screening refuses it. */
+export async function classify(
+  classifier: Classifier,
+  radiograph: Radiograph,
+  screener: Screener,
+  override = false,
+): Promise<Outcome> {
+  const { card, graph, identity } = classifier;
+  const screening = isScreened(card) ? await screener.screen(classifier) : null;
+  const outcome: Outcome = {
+    identity,
+    probabilities: [],
+    decision: null,
+    refused: true,
+    codes: screening?.refusals ?? [],
+    ood: null,
+    heatmap: [],
+    screening,
+  };
+  if (screening?.refusals.length && !override) return outcome;
+  const cuts = cutsBorders(card, identity);
+  const border = screening ? screening.border : cuts ? findBorder(radiograph) : NO_BORDER;
+  const inside = cut(radiograph, border);
+  let lungs: Plane | undefined;
+  if (graph.inputs.includes("lungs")) {
+    const outlines = screening?.outlines?.inside ?? (await screener.outline(inside));
+    lungs = outlines.probability("lungs");
+  }
+  const names = ["probabilities", "ood", ...(card.heatmap_size ? ["heatmap"] : [])];
+  const { probabilities, ood, heatmap } = await graph.run(inside, names, lungs);
+  outcome.probabilities = Array.from(probabilities?.data ?? [], shortest);
+  if (!outcome.probabilities.every(Number.isFinite)) throw new Error("the graph answered with no numbers");
+  const score = ood?.data[0] ?? Number.NaN;
+  outcome.ood = shortest(score);
+  if (heatmap) {
+    const [, count = 0, height = 0, width = 0] = heatmap.dims;
+    outcome.heatmap = Array.from({ length: count }, (_, k) => {
+      const values = Float32Array.from(heatmap.data.subarray(k * width * height, (k + 1) * width * height));
+      const map = { width, height, values };
+      return hasBorder(border)
+        ? spread(map, border, radiograph, { width: FINER * width, height: FINER * height })
+        : map;
+    });
+  }
+  if (screening?.refusals.length && !override) return outcome;
+  const decision = decide(card, outcome.probabilities, score);
+  if (decision === null) return { ...outcome, codes: ["unlike-training"] };
+  const warnings = screening ? [...screening.warnings] : hasBorder(border) ? ["bordered"] : [];
+  const outlines = screening?.outlines;
+  if (outlines && isOutside(card, decision, outcome.heatmap, outlines)) warnings.push("outside-lungs");
+  return { ...outcome, decision, refused: false, codes: warnings };
+}
+
+function isOutside(card: ClassifierCard, decision: string, heatmap: Plane[], outlines: Outlines): boolean {
+  return splitDecision(decision).some((name) => {
+    const heat = heatmap[card.labels.findIndex((label) => label.name === name)];
+    return heat !== undefined && isActiveOutside(heat, outlines);
+  });
+}

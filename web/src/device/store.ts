@@ -1,0 +1,121 @@
+// The bundles that this browser keeps (Cache Storage): downloaded once, with their SHA-256 checked.
+import type { BundleFile, BundleList, ListedBundle } from "./bundle";
+
+const CACHE = "pneumoscope-bundles-1";
+const SCHEMA = 1;
+
+/** A download failed, or its bytes are not those of the list. */
+export class DownloadProblem extends Error {
+  readonly kind: "unreachable" | "login" | "altered" | "unsupported";
+  constructor(kind: DownloadProblem["kind"], message: string) {
+    super(message);
+    this.kind = kind;
+  }
+}
+
+/** Return where the page's list of bundles lies: the server and an exported folder have it in different places. */
+export function listAddress(): URL {
+  const named = document.querySelector<HTMLMetaElement>('meta[name="pneumoscope-bundles"]')?.content;
+  return new URL(named ?? "api/device", document.baseURI);
+}
+
+/** Return the list of bundles that can be downloaded; a page without a connection gets null. */
+export async function fetchList(): Promise<BundleList | null> {
+  let response: Response;
+  try {
+    response = await fetch(listAddress(), { credentials: "same-origin", cache: "no-cache" });
+  } catch {
+    return null;
+  }
+  if (response.status === 401) throw new DownloadProblem("login", "log in first");
+  if (!response.ok) return null;
+  const list = (await response.json()) as BundleList;
+  if (list.schema_version !== SCHEMA) throw new DownloadProblem("unsupported", "the list is of another version");
+  return list;
+}
+
+/** Return whether this browser can keep bundles: pages without TLS can't, except those of this machine. */
+export function canKeep(): boolean {
+  return typeof caches !== "undefined" && globalThis.crypto?.subtle !== undefined;
+}
+
+/** Kept files are named by what they are: two folders of one host share them. Nothing is ever fetched from there. */
+const KEPT = "https://bundles.invalid/";
+const key = (identity: string, name: string) => `${KEPT}${identity}/${name}`;
+
+async function sha256(bytes: BufferSource): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Download a bundle; nothing is kept of one whose bytes are not those of the list. */
+export async function download(bundle: ListedBundle, onProgress: (bytes: number) => void): Promise<void> {
+  const base = listAddress();
+  const files = { "card.json": bundle.card, "model.onnx": bundle.model };
+  const cache = await caches.open(CACHE);
+  let before = 0;
+  const fetched: [string, Uint8Array<ArrayBuffer>][] = [];
+  for (const [name, file] of Object.entries(files)) {
+    fetched.push([name, await fetchFile(new URL(file.path, base), file, (bytes) => onProgress(before + bytes))]);
+    before += file.bytes;
+  }
+  if ((await sha256((fetched[0] as [string, Uint8Array<ArrayBuffer>])[1])) !== bundle.identity)
+    throw new DownloadProblem("altered", `the card of ${bundle.name} is another`);
+  for (const [name, bytes] of fetched) await cache.put(key(bundle.identity, name), new Response(bytes));
+  // Last: a bundle is kept once this is there.
+  await cache.put(key(bundle.identity, "bundle.json"), new Response(JSON.stringify(bundle)));
+}
+
+async function fetchFile(address: URL, file: BundleFile, onProgress: (bytes: number) => void) {
+  let response: Response;
+  try {
+    response = await fetch(address, { credentials: "same-origin", cache: "no-cache" });
+  } catch {
+    throw new DownloadProblem("unreachable", address.pathname);
+  }
+  if (response.status === 401) throw new DownloadProblem("login", "log in first");
+  if (!response.ok || !response.body)
+    throw new DownloadProblem("unreachable", `${address.pathname}: ${response.status}`);
+  const bytes = new Uint8Array(file.bytes);
+  let at = 0;
+  const reader = response.body.getReader();
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    if (at + part.value.length > bytes.length) throw new DownloadProblem("altered", `${address.pathname} is too long`);
+    bytes.set(part.value, at);
+    at += part.value.length;
+    onProgress(at);
+  }
+  if (at !== bytes.length || (await sha256(bytes)) !== file.sha256)
+    throw new DownloadProblem("altered", `${address.pathname} has another SHA-256 than the list says`);
+  return bytes;
+}
+
+/** Return the bundles that this browser keeps. */
+export async function listKept(): Promise<ListedBundle[]> {
+  if (!canKeep()) return [];
+  const cache = await caches.open(CACHE);
+  const kept: ListedBundle[] = [];
+  for (const request of await cache.keys()) {
+    if (!request.url.endsWith("/bundle.json")) continue;
+    const response = await cache.match(request);
+    if (response) kept.push((await response.json()) as ListedBundle);
+  }
+  return kept;
+}
+
+/** Return a kept file, checked again: what lies in a browser's store may be altered. */
+export async function readKept(bundle: ListedBundle, name: "card.json" | "model.onnx"): Promise<Uint8Array> {
+  const cache = await caches.open(CACHE);
+  const response = await cache.match(key(bundle.identity, name));
+  if (!response) throw new DownloadProblem("altered", `${bundle.name}: ${name} is no longer kept`);
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const wanted = name === "card.json" ? bundle.identity : bundle.model.sha256;
+  if ((await sha256(bytes)) !== wanted) throw new DownloadProblem("altered", `${bundle.name}: ${name} was altered`);
+  return bytes;
+}
+
+/** Forget a bundle. */
+export async function forget(identity: string): Promise<void> {
+  const cache = await caches.open(CACHE);
+  for (const name of ["bundle.json", "card.json", "model.onnx"]) await cache.delete(key(identity, name));
+}

@@ -1,0 +1,25 @@
+// Why something did not work here, in the page's language.
+import { DeviceProblem } from "../../device/engine";
+import { DownloadProblem } from "../../device/store";
+import { findMessage, type Key, t } from "../../i18n";
+
+export function DeviceProblemNote({ error }: { error: unknown }) {
+  return (
+    <div class="problem" role="alert">
+      <p>
+        <strong>{t("frame.problem")}</strong> {describe(error)}
+      </p>
+    </div>
+  );
+}
+
+function describe(error: unknown): string {
+  if (error instanceof DownloadProblem) return `${t(`device.download.${error.kind}` as Key)} (${error.message})`;
+  if (error instanceof DeviceProblem) {
+    const { code, values } = error;
+    const kind = typeof values.kind === "string" ? findMessage(`file.${code}.${values.kind}`, values) : null;
+    const words = kind ?? (code === "unsupported" ? t("device.unsupported") : findMessage(`file.${code}`, values));
+    return words ? `${words} (${error.message})` : error.message;
+  }
+  return error instanceof Error ? error.message : String(error);
+}

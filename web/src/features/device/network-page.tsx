@@ -1,0 +1,79 @@
+// What a network is and is not, from its card; also of one that was not downloaded yet.
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { viewOfFinding } from "../../api/card";
+import { ModelBadges } from "../../components/badge";
+import type { ClassifierCard } from "../../device/bundle";
+import { listAddress } from "../../device/store";
+import { t } from "../../i18n";
+import { Decisions } from "../models/decisions";
+import { Figures } from "../models/figures";
+import { ModelSummary } from "../models/model-summary";
+import { Origin } from "../models/origin";
+import { Limits, Purpose } from "../models/purpose";
+import { Scores } from "../models/scores";
+import { ModelWarnings } from "../models/warnings";
+import { cards, kept, offered, sizeOf } from "./device-state";
+import { modelOf } from "./model-of";
+import { Resources } from "./resources";
+import { formatSize } from "./size";
+
+export function NetworkPage({ id }: { id: string }) {
+  const fetched = useSignal<ClassifierCard | null>(null);
+  const bundle = [...(kept.value ?? []), ...(offered.value?.bundles ?? [])].find((one) => one.identity === id);
+  const card = cards.value[id] ?? fetched.value;
+  useEffect(() => {
+    if (!bundle || card) return;
+    fetch(new URL(bundle.card.path, listAddress()), { credentials: "same-origin" })
+      .then((response) => response.json())
+      .then((read: ClassifierCard) => {
+        fetched.value = read;
+      })
+      .catch(() => undefined); // without a connection there is nothing to show
+  }, [bundle?.identity]);
+  if (!bundle || !card)
+    return (
+      <div class="page device">
+        <h1>{t("frame.model")}</h1>
+        <p class="soft">{t("device.no-card")}</p>
+        <p>
+          <a href="#/networks">{t("device.networks")}</a>
+        </p>
+      </div>
+    );
+  const model = modelOf(bundle, card);
+  const one = card.findings?.length ? viewOfFinding(card, card.findings[0]?.name ?? "") : card;
+  const parts = [
+    ["purpose", <Purpose key="p" model={model} card={card} />],
+    ["limits", <Limits key="l" card={card} />],
+    ["figures", <Figures key="f" model={model} card={one} />],
+    ["decisions", <Decisions key="d" card={one} />],
+    ["scores", <Scores key="s" card={one} />],
+    ["origin", <Origin key="o" card={card} />],
+  ] as const;
+  return (
+    <article class="page model device">
+      <p class="small">
+        <a href="#/networks">{t("device.networks")}</a>
+      </p>
+      <h1>
+        {bundle.name} {bundle.version}
+      </h1>
+      <ModelBadges model={model} />
+      <p class="lead" lang="en">
+        {card.summary}
+      </p>
+      <ModelWarnings model={model} card={card} />
+      <ModelSummary model={model} card={card} />
+      <h2>{t("device.resources")}</h2>
+      <p>{t("device.download-size", { size: formatSize(sizeOf(bundle)), sha: bundle.model.sha256.slice(0, 12) })}</p>
+      <Resources />
+      {parts.map(([name, content]) => (
+        <details key={name} class="device-part">
+          <summary>{t(`model.sec.${name}`)}</summary>
+          {content}
+        </details>
+      ))}
+    </article>
+  );
+}

@@ -1,0 +1,129 @@
+// The networks that this browser keeps and those that it can download, with their sizes before anything is fetched.
+import { useSignal } from "@preact/signals";
+import { ConfirmDialog } from "../../components/dialog";
+import { findPatterns } from "../../components/patterns";
+import type { ListedBundle } from "../../device/bundle";
+import { forget } from "../../device/store";
+import { t } from "../../i18n";
+import { DeviceProblemNote } from "./device-problem";
+import {
+  chosen,
+  classifiers,
+  fetchBundles,
+  kept,
+  missing,
+  offered,
+  problem,
+  progress,
+  readState,
+  sizeOf,
+} from "./device-state";
+import { Resources } from "./resources";
+import { formatSize } from "./size";
+
+/** `first`: nothing can be asked yet, and this is the start page. */
+export function NetworksPage({ first = false }: { first?: boolean }) {
+  const present = classifiers();
+  const listed = (offered.value?.bundles ?? []).filter(
+    (bundle) => bundle.role === "classifier" && !present.some((one) => one.identity === bundle.identity),
+  );
+  const wanted = useSignal<string[] | null>(null);
+  const selected = wanted.value ?? listed.map((bundle) => bundle.identity);
+  const removing = useSignal<ListedBundle | null>(null);
+  const size = missing(selected).reduce((sum, bundle) => sum + sizeOf(bundle), 0);
+  return (
+    <div class="page device">
+      <h1>{first ? t("device.title") : t("device.networks")}</h1>
+      {first && <p class="lead">{t("device.lead")}</p>}
+      {problem.value !== null && <DeviceProblemNote error={problem.value} />}
+      {present.length > 0 && (
+        <section class="sheet">
+          <h2>{t("device.kept")}</h2>
+          {present.map((bundle) => (
+            <div class="pick" key={bundle.identity} data-on={chosen.value.includes(bundle.identity)}>
+              <Words bundle={bundle} />
+              <button
+                type="button"
+                onClick={() => {
+                  removing.value = bundle;
+                }}
+              >
+                {t("device.remove")}
+              </button>
+            </div>
+          ))}
+          <p class="soft small">
+            {t("device.kept-size", { size: formatSize((kept.value ?? []).reduce((sum, one) => sum + sizeOf(one), 0)) })}
+          </p>
+        </section>
+      )}
+      {listed.length > 0 && (
+        <section class="sheet">
+          <h2>{t("device.offered")}</h2>
+          {listed.map((bundle) => (
+            <div class="pick" key={bundle.identity} data-on={selected.includes(bundle.identity)}>
+              <label>
+                <input
+                  type="checkbox"
+                  checked={selected.includes(bundle.identity)}
+                  onChange={(event) => {
+                    const others = selected.filter((one) => one !== bundle.identity);
+                    wanted.value = event.currentTarget.checked ? [...others, bundle.identity] : others;
+                  }}
+                />
+                <Words bundle={bundle} />
+              </label>
+            </div>
+          ))}
+          <p class="soft small">{t("device.with-companions")}</p>
+          {progress.value ? (
+            <p role="status">
+              <progress value={progress.value.done} max={progress.value.all} />{" "}
+              {t("device.progress", { done: formatSize(progress.value.done), all: formatSize(progress.value.all) })}
+            </p>
+          ) : (
+            <button
+              type="button"
+              class="primary"
+              disabled={selected.length === 0}
+              onClick={() => void fetchBundles(selected)}
+            >
+              {t("device.fetch", { size: formatSize(size) })}
+            </button>
+          )}
+        </section>
+      )}
+      {offered.value === null && <p class="soft">{t("device.offline")}</p>}
+      {!first && <Resources />}
+      {removing.value && (
+        <ConfirmDialog
+          title={t("device.remove-what", { name: removing.value.name })}
+          confirmLabel={t("device.remove")}
+          onConfirm={async () => {
+            if (removing.value) await forget(removing.value.identity);
+            await readState();
+          }}
+          onClose={() => {
+            removing.value = null;
+          }}
+        >
+          <p>{t("device.remove-note")}</p>
+        </ConfirmDialog>
+      )}
+    </div>
+  );
+}
+
+function Words({ bundle }: { bundle: ListedBundle }) {
+  return (
+    <span class="pick-words">
+      <span class="pick-name">
+        <a href={`#/networks/${bundle.identity}`}>
+          {bundle.name} {bundle.version}
+        </a>
+        , {formatSize(sizeOf(bundle))}
+      </span>
+      <span class="soft small">{t("model.looks-for", { labels: findPatterns(bundle).join(", ") })}</span>
+    </span>
+  );
+}

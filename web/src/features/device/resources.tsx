@@ -1,0 +1,56 @@
+// What the networks take on this device: time, memory, place. The published phone app measured the same.
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { formatNumber, t } from "../../i18n";
+import { classifiers, kept, loaded, shown, sizeOf } from "./device-state";
+import { formatSize } from "./size";
+
+interface Measuring {
+  measureUserAgentSpecificMemory?: () => Promise<{ bytes: number }>;
+  memory?: { usedJSHeapSize: number };
+}
+
+export function Resources() {
+  const memory = useSignal<number | null>(null);
+  const { answered, waited } = shown.value ?? {};
+  useEffect(() => {
+    const measuring = performance as unknown as Measuring;
+    // Page and worker together; browsers answer it only where no other page shares their memory.
+    if (self.crossOriginIsolated && measuring.measureUserAgentSpecificMemory)
+      measuring.measureUserAgentSpecificMemory().then(
+        ({ bytes }) => {
+          memory.value = bytes;
+        },
+        () => undefined, // not measurable here, which the page then says
+      );
+  }, [answered]);
+  const rows: [string, string][] = [
+    [t("device.res.kept"), formatSize((kept.value ?? []).reduce((sum, one) => sum + sizeOf(one), 0))],
+    [t("device.res.networks"), String(classifiers().length)],
+  ];
+  if (loaded.value) {
+    rows.push([t("device.res.load"), t("device.ms", { n: formatNumber(loaded.value.milliseconds, 0) })]);
+    rows.push([t("device.res.threads"), String(loaded.value.threads)]);
+  }
+  if (answered) {
+    rows.push([t("device.res.decode"), t("device.ms", { n: formatNumber(answered.times.decode, 0) })]);
+    rows.push([t("device.res.pipeline"), t("device.ms", { n: formatNumber(answered.times.pipeline, 0) })]);
+  }
+  if (waited) rows.push([t("device.res.waited"), t("device.ms", { n: formatNumber(waited, 0) })]);
+  rows.push([t("device.res.memory"), memory.value === null ? t("device.res.unknown") : formatSize(memory.value)]);
+  return (
+    <details class="device-resources">
+      <summary>{t("device.resources")}</summary>
+      <table class="small">
+        <tbody>
+          {rows.map(([name, value]) => (
+            <tr key={name}>
+              <th scope="row">{name}</th>
+              <td>{value}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </details>
+  );
+}
