@@ -1,5 +1,5 @@
 // The flat border around a radiograph, as pneumoscope.imaging.border finds it.
-import { crop, type Plane, transpose } from "./picture";
+import { crop, type Plane } from "./picture";
 import rules from "./rules.json";
 
 const R = rules.border;
@@ -28,10 +28,10 @@ export function cut(plane: Plane, { top, bottom, left, right }: Border): Plane {
 export function findBorder(plane: Plane): Border {
   let [top, bottom, left, right] = [0, 0, 0, 0];
   for (let pass = 0; pass < 2; pass++) {
-    const [above, below] = measurePair(cut(plane, { top, bottom, left, right }));
+    const [above, below] = measurePair(plane, { top, bottom, left, right }, false);
     top += above;
     bottom += below;
-    const [before, behind] = measurePair(transpose(cut(plane, { top, bottom, left, right })));
+    const [before, behind] = measurePair(plane, { top, bottom, left, right }, true);
     left += before;
     right += behind;
   }
@@ -42,28 +42,33 @@ export function findBorder(plane: Plane): Border {
 
 type Lines = (number: number) => Float32Array;
 
-function measurePair({ width, height, values }: Plane): [number, number] {
-  const step = Math.max(1, Math.floor(width / R.places));
-  const length = Math.ceil(width / step);
-  const take = (row: number) => {
+/** Return how many lines at the first and at the last edge belong to a border: rows, or columns. */
+function measurePair(plane: Plane, { top, bottom, left, right }: Border, columns: boolean): [number, number] {
+  const [rows, across] = [plane.height - top - bottom, plane.width - left - right];
+  const [count, size] = columns ? [across, rows] : [rows, across];
+  const step = Math.max(1, Math.floor(size / R.places));
+  const length = Math.ceil(size / step);
+  const start = top * plane.width + left;
+  const [next, along] = columns ? [1, step * plane.width] : [plane.width, step];
+  const fromStart: Lines = (number) => {
     const line = new Float32Array(length);
-    for (let k = 0; k < length; k++) line[k] = values[row * width + k * step] as number;
+    for (let k = 0; k < length; k++) line[k] = plane.values[start + number * next + k * along] as number;
     return line;
   };
-  const fromEnd: Lines = (row) => take(height - 1 - row);
-  let [first, firstGrey] = countFlat(take, height, length);
-  let [last, lastGrey] = countFlat(fromEnd, height, length);
-  if (first + last >= height) return [0, 0];
+  const fromEnd: Lines = (number) => fromStart(count - 1 - number);
+  let [first, firstGrey] = countFlat(fromStart, count, length);
+  let [last, lastGrey] = countFlat(fromEnd, count, length);
+  if (first + last >= count) return [0, 0];
   const [blackFirst, blackLast] = [firstGrey <= R.black, lastGrey <= R.black];
   if (blackFirst && blackLast) {
     const common = Math.min(first, last);
-    first = last = common >= R.least * height ? common : 0;
+    first = last = common >= R.least * count ? common : 0;
   }
   first = !blackFirst || last ? first : 0;
   last = !blackLast || first ? last : 0;
-  first = first >= R.least * height ? addRinging(take, height, first, firstGrey) : 0;
-  last = last >= R.least * height ? addRinging(fromEnd, height, last, lastGrey) : 0;
-  return first + last < height ? [first, last] : [0, 0];
+  first = first >= R.least * count ? addRinging(fromStart, count, first, firstGrey) : 0;
+  last = last >= R.least * count ? addRinging(fromEnd, count, last, lastGrey) : 0;
+  return first + last < count ? [first, last] : [0, 0];
 }
 
 /** Round halves to the even number, as Python does. */
