@@ -15,18 +15,26 @@ function collectDeviceFiles(): Plugin {
   return {
     name: "collect-device-files",
     apply: "build",
-    generateBundle(_, bundle) {
-      const add = (name: string) => {
-        const file = bundle[name];
-        if (!file || deviceFiles.has(name)) return;
-        deviceFiles.add(name);
-        if (file.type !== "chunk") return;
-        for (const next of [...file.imports, ...file.dynamicImports]) add(next);
-        const { importedCss, importedAssets } = file.viteMetadata ?? {};
-        for (const next of [...(importedCss ?? []), ...(importedAssets ?? [])]) add(next);
-      };
-      for (const [name, file] of Object.entries(bundle))
-        if (file.type === "chunk" && file.isEntry && file.name === "device") add(name);
+    // Last: Vite takes chunks that held styles alone away.
+    generateBundle: {
+      order: "post",
+      handler(_, bundle) {
+        const add = (name: string) => {
+          const file = bundle[name];
+          if (!file || deviceFiles.has(name)) return;
+          deviceFiles.add(name);
+          if (file.type !== "chunk") return;
+          for (const next of [...file.imports, ...file.dynamicImports]) add(next);
+          const { importedCss, importedAssets } = file.viteMetadata ?? {};
+          for (const next of [...(importedCss ?? []), ...(importedAssets ?? [])]) add(next);
+        };
+        for (const [name, file] of Object.entries(bundle))
+          if (file.type === "chunk" && file.isEntry && file.name === "device") add(name);
+        const icons = ["device-icon-192.png", "device-icon-512.png", "device-icon-maskable-512.png"];
+        const made = ["device.html", "device.webmanifest", "device-sw.js", "licences.md"];
+        const files = [...deviceFiles, ...icons, ...made].sort();
+        this.emitFile({ type: "asset", fileName: "device-files.json", source: `${JSON.stringify(files, null, 2)}\n` });
+      },
     },
   };
 }
@@ -85,6 +93,7 @@ export default defineConfig({
         clientsClaim: true,
         skipWaiting: true,
         sourcemap: false,
+        inlineWorkboxRuntime: true,
         cacheId: "pneumoscope-device",
       },
     }),

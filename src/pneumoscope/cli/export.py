@@ -12,8 +12,11 @@ from pneumoscope.cli.options import AsJson, Roots, source_roots
 
 
 def export(
-    bundle: Annotated[
-        str, typer.Argument(help="A bundle's or a run's folder, or: builtin, opacity, covid.", metavar="BUNDLE")
+    bundles: Annotated[
+        list[str],
+        typer.Argument(
+            help="A bundle's or a run's folder, or: builtin, opacity, covid; app: one or several.", metavar="BUNDLE..."
+        ),
     ],
     to: Annotated[str, typer.Option("--to", help="The format; an unknown one lists them all.", metavar="FORMAT")],
     out: Annotated[
@@ -36,7 +39,7 @@ def export(
     from pneumoscope.workflows.export import export_bundle
 
     result = export_bundle(
-        bundle,
+        bundles,
         to,
         out,
         data=data,
@@ -59,7 +62,7 @@ def export(
             }
         )
         return
-    typer.echo(f"{result.to} of {bundle} in {result.folder}:")
+    typer.echo(f"{result.to} of {', '.join(bundles)} in {result.folder}:")
     for name, count in result.files.items():
         typer.echo(f"  {name}  {size_text(count)}")
     if report.differences:

@@ -34,12 +34,14 @@ class ExportJob:
         folder: An empty folder for the files. It appears under its final name when the format is done.
         rows: Rows of a manifest whose images the format looks at; None for a format that needs none.
         callbacks: Receive the progress.
+        others: Further bundles, for a format that takes several.
     """
 
     model: Model
     folder: Path
     rows: Manifest | None = None
     callbacks: Callbacks = SILENT
+    others: tuple[Model, ...] = ()
 
     def read_images(self, task: str) -> Iterator[NDArray[np.float32]]:
         """Yield the images of the rows as the graph gets them: [H, W] float32, without their flat border.
@@ -94,12 +96,14 @@ class Format:
         summary: One line on what the format is for.
         write: Writes and checks the files.
         images: Whether it needs real radiographs: "needed" or "unused".
+        several: Whether it takes several bundles at once.
     """
 
     name: str
     summary: str
     write: Writer
     images: Literal["needed", "unused"] = "unused"
+    several: bool = False
 
 
 def drawn_images() -> list[NDArray[np.float32]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class Exported:
 
 @check_arguments
 def export_bundle(
-    model: ModelInput,
+    model: ModelInput | Sequence[ModelInput],
     to: str,
     out: str | Path | None = None,
     *,
@@ -53,7 +53,8 @@ def export_bundle(
     """Write a bundle in another format, and compare the files with the bundle where this machine can run them.
 
     Args:
-        model: A loaded model, the folder of a bundle or of a run, or "builtin", "opacity" or "covid" of the package.
+        model: A loaded model, the folder of a bundle or of a run, or "builtin", "opacity" or "covid" of the package;
+            several of them for a format that takes several (``app``).
         to: The format; `pneumoscope export --help` lists them.
         out: Folder for the files, which must be new or empty; by default the name of the bundle and of the format, in
             the current folder.
@@ -68,7 +69,8 @@ def export_bundle(
         The folder, its files, and what the format says of them.
 
     Raises:
-        UsageError: There is no such format, the folder is not empty, or ``data`` is missing or not used.
+        UsageError: There is no such format, the folder is not empty, ``data`` is missing or not used, or there are
+            several models and the format takes one.
         MissingExtraError: A library for the format is not installed.
         BundleError: The bundle is incomplete or altered.
         ManifestError: The part has no images.
@@ -90,14 +92,17 @@ def export_bundle(
         raise UsageError(argument("data", str(data)), f"is not used by the format {to}.", "Leave it out.")
     if out is not None:
         _check_folder(Path(out))
-    loaded = model_of(model)
+    given = (model,) if isinstance(model, Model | str | Path) else tuple(model)
+    if len(given) != 1 and not (given and form.several):
+        raise UsageError(f"format {to}", f"takes one bundle, not {len(given)}.", "Export each by itself.")
+    loaded, *others = [model_of(each) for each in given]
     folder = Path(f"{loaded.card.name}-{to}") if out is None else Path(out)
     _check_folder(folder)
     rows = None if data is None else _choose_rows(data, roots, part, images, seed)
     if rows is not None and bool(rows.table["source"].str.startswith("synthetic").any()):
         callbacks.message("note: these are drawn images (phantoms). The result is for demonstration only.")
     with draft_folder(folder) as draft:
-        report = form.write(ExportJob(_whole(loaded), draft, rows, callbacks))
+        report = form.write(ExportJob(_whole(loaded), draft, rows, callbacks, tuple(map(_whole, others))))
     files = {str(path.relative_to(folder)): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()}
     return Exported(to, folder, files, report)
 
