@@ -7,7 +7,17 @@ import * as ort from "onnxruntime-web/wasm";
 import type { ClassifierCard, GatekeeperCard, ListedBundle, LungsCard } from "./bundle";
 import { decode } from "./decode";
 import { toRuns } from "./lungs";
-import type { Answer, Answered, Loaded, LoadRequest, PredictRequest, Reply, Request } from "./messages";
+import type {
+  Answer,
+  Answered,
+  Loaded,
+  LoadRequest,
+  Measured,
+  MeasureRequest,
+  PredictRequest,
+  Reply,
+  Request,
+} from "./messages";
 import { isPhotograph } from "./photograph";
 import { FileProblem, type Plane } from "./picture";
 import { resize } from "./resample";
@@ -58,7 +68,8 @@ async function load({ bundles }: LoadRequest): Promise<Loaded> {
   };
   companions = makeCompanions(await open<GatekeeperCard>(role("gatekeeper")), await open<LungsCard>(role("lungs")));
   for (const bundle of bundles) if (bundle.role === "classifier") await open<ClassifierCard>(bundle);
-  return { kind: "loaded", milliseconds: performance.now() - start, threads };
+  const engine = `onnxruntime-web ${ort.env.versions.web}, WebAssembly, ${threads} thread${threads === 1 ? "" : "s"}`;
+  return { kind: "loaded", milliseconds: performance.now() - start, threads, engine };
 }
 
 async function predict({ file, models, camera, override, depth }: PredictRequest): Promise<Answered> {
@@ -94,6 +105,22 @@ async function predict({ file, models, camera, override, depth }: PredictRequest
     lungs: outlines ? toRuns(outlines.selectParts("lungs")) : null,
     answers,
     times: { decode: decoded - start, pipeline: done - decoded },
+  };
+}
+
+async function measure({ file, model, depth }: MeasureRequest): Promise<Measured> {
+  if (!companions) throw new Error("nothing is loaded");
+  const part = graphs.get(model) as Part<ClassifierCard> | undefined;
+  if (!part) throw new Error(`${model.slice(0, 12)} is not loaded`);
+  const radiograph = await decode(file, depth);
+  const start = performance.now();
+  const outcome = await classify({ identity: model, ...part }, radiograph, new Screener(companions, radiograph), true);
+  return {
+    kind: "measured",
+    sha256: hex(await crypto.subtle.digest("SHA-256", file)),
+    probabilities: outcome.probabilities,
+    ood: outcome.ood ?? Number.NaN,
+    milliseconds: performance.now() - start,
   };
 }
 
@@ -138,13 +165,18 @@ function hex(buffer: ArrayBuffer): string {
   return Array.from(new Uint8Array(buffer), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+function answer(request: Request): Promise<Reply> {
+  if (request.kind === "load") return load(request);
+  return request.kind === "predict" ? predict(request) : measure(request);
+}
+
 // One after the other: a graph's session runs one image at a time.
 let queue: Promise<unknown> = Promise.resolve();
 self.onmessage = ({ data }: MessageEvent<{ id: number; request: Request }>) => {
   queue = queue.then(async () => {
     let reply: Reply;
     try {
-      reply = data.request.kind === "load" ? await load(data.request) : await predict(data.request);
+      reply = await answer(data.request);
     } catch (error) {
       const problem = error instanceof FileProblem ? error : null;
       const message = error instanceof Error ? error.message : String(error);

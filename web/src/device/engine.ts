@@ -1,6 +1,6 @@
 // The page's side of the worker.
 
-import type { Answered, Failed, Loaded, Reply, Request } from "./messages";
+import type { Answered, Failed, Loaded, Measured, Reply, Request } from "./messages";
 import { listKept } from "./store";
 
 /** What the worker could not do. */
@@ -74,4 +74,10 @@ export async function predict(
   await loadModels(models);
   const { camera = false, override = false, depth } = options;
   return ask<Answered>({ kind: "predict", file, models, camera, override, ...(depth === undefined ? {} : { depth }) });
+}
+
+/** Return what one classifier's graph gives for a file by itself, without gatekeeper. */
+export async function measure(file: Uint8Array<ArrayBuffer>, model: string): Promise<Measured> {
+  await loadModels([model]);
+  return ask<Measured>({ kind: "measure", file, model });
 }

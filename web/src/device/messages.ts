@@ -17,7 +17,14 @@ export interface PredictRequest {
   override: boolean;
   depth?: number;
 }
-export type Request = LoadRequest | PredictRequest;
+/** Run one classifier's graph by itself, without gatekeeper: for a certificate (`pneumoscope certify --browser`). */
+export interface MeasureRequest {
+  kind: "measure";
+  file: Uint8Array<ArrayBuffer>;
+  model: string;
+  depth?: number;
+}
+export type Request = LoadRequest | PredictRequest | MeasureRequest;
 
 export interface Map2d {
   width: number;
@@ -56,6 +63,16 @@ export interface Loaded {
   kind: "loaded";
   milliseconds: number;
   threads: number;
+  /** What runs the graphs, in words. */
+  engine: string;
+}
+export interface Measured {
+  kind: "measured";
+  sha256: string;
+  probabilities: number[];
+  ood: number;
+  /** Of the graph, without reading the file. */
+  milliseconds: number;
 }
 export interface Failed {
   kind: "failed";
@@ -64,4 +81,4 @@ export interface Failed {
   values: Record<string, string | number>;
   message: string;
 }
-export type Reply = Loaded | Answered | Failed;
+export type Reply = Loaded | Answered | Measured | Failed;

@@ -129,15 +129,15 @@ export class Screener {
   }
 }
 
-/** Return what one classifier says of an image; `override`: also where the screening refuses it. */
+/** Return what one classifier says of an image; `alone`: the graph by itself, on any image. */
 export async function classify(
   classifier: Classifier,
   radiograph: Radiograph,
   screener: Screener,
-  override = false,
+  alone = false,
 ): Promise<Outcome> {
   const { card, graph, identity } = classifier;
-  const screening = isScreened(card) ? await screener.screen(classifier) : null;
+  const screening = !alone && isScreened(card) ? await screener.screen(classifier) : null;
   const outcome: Outcome = {
     identity,
     probabilities: [],
@@ -148,7 +148,7 @@ export async function classify(
     heatmap: [],
     screening,
   };
-  if (screening?.refusals.length && !override) return outcome;
+  if (screening?.refusals.length) return outcome;
   const cuts = cutsBorders(card, identity);
   const border = screening ? screening.border : cuts ? findBorder(radiograph) : NO_BORDER;
   const inside = cut(radiograph, border);
@@ -173,7 +173,6 @@ export async function classify(
         : map;
     });
   }
-  if (screening?.refusals.length && !override) return outcome;
   const decision = decide(card, outcome.probabilities, score);
   if (decision === null) return { ...outcome, codes: ["unlike-training"] };
   const warnings = screening ? [...screening.warnings] : hasBorder(border) ? ["bordered"] : [];

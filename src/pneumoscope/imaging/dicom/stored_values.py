@@ -60,7 +60,7 @@ def read_stored_values(file: DicomFile, shape: Shape) -> tuple[NDArray[np.intege
     Raises:
         ImageError: The pixel data is truncated, damaged or in an unsupported coding.
     """
-    decoder, plugins = _find_decoder(file)
+    decoder, plugins = _find_decoder(file, shape)
     _put_shape(file, shape)
     element = read_pixel_element(file)
     frame, exact = b"", True
@@ -113,13 +113,14 @@ def _decode(
     raise RuntimeError("no plug-in")
 
 
-def _find_decoder(file: DicomFile) -> tuple[Decoder, tuple[str, ...]]:
+def _find_decoder(file: DicomFile, shape: Shape) -> tuple[Decoder, tuple[str, ...]]:
     """Return pydicom's decoder, and the plug-ins that may decompress for it, in order.
 
     GDCM and pylibjpeg-rle are not among them: on damaged data they end the whole process (C++'s ``abort``, Rust's
     panic), which no ``except`` holds. pydicom would otherwise prefer GDCM where it happens to be installed.
     """
     from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.uid import JPEGBaseline8Bit
 
     syntax = file.syntax
     if not syntax:
@@ -130,6 +131,10 @@ def _find_decoder(file: DicomFile) -> tuple[Decoder, tuple[str, ...]]:
         problem = f"is {show_uid(syntax)}, which is not supported."
         raise file.tags.wrong("TransferSyntaxUID", problem, AGAIN, code="unsupported") from error
     wanted = ("pydicom",) if _is_rle(file) else ("pylibjpeg", "pillow")
+    if syntax == JPEGBaseline8Bit and shape.samples == 1:
+        # Decoders of lossy JPEG may differ by 1 (ISO/IEC 10918-2). Pillow has libjpeg-turbo, as dcmtk's arithmetic is,
+        # as JPEG files are read here, and as the browser has it: the same bits everywhere.
+        wanted = ("pillow", "pylibjpeg")
     # An empty name stands for native pixel data, which need no plug-in.
     plugins = tuple(name for name in wanted if name in decoder.available_plugins) if syntax.is_encapsulated else ("",)
     if not plugins:

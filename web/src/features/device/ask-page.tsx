@@ -5,6 +5,7 @@ import { Icon } from "../../components/icons";
 import { showToast } from "../../components/toast";
 import { predict } from "../../device/engine";
 import { formatNumber, t } from "../../i18n";
+import { decisionText } from "../study/decision-text";
 import { DeviceAnswer } from "./device-answer";
 import { DeviceProblemNote } from "./device-problem";
 import { cards, chosen, classifiers, isReady, kept, type Shown, shown } from "./device-state";
@@ -71,7 +72,7 @@ export function AskPage() {
           }}
         >
           <Icon name="models" />
-          {t("device.asked", { names: names.map((bundle) => bundle.name.replace(/^pneumoscope-/, "")).join(", ") })}
+          {t("device.asked", { names: names.map(({ name }) => shortName(name)).join(", ") })}
         </button>
       </div>
       {choosing.value && (
@@ -97,6 +98,9 @@ export function AskPage() {
     </div>
   );
 }
+
+/** Return a network's name without the one that all built-in ones share. */
+const shortName = (name: string) => name.replace(/^pneumoscope-/, "");
 
 function FirstWords() {
   return (
@@ -155,13 +159,23 @@ function Answers({ picture, onOverride }: { picture: Shown; onOverride: () => vo
   return (
     <div class="device-result">
       <div>
+        <ul class="device-verdicts">
+          {answered.answers.map((answer) => (
+            <li key={answer.identity}>
+              <span class="soft">
+                {shortName(bundles.find((one) => one.identity === answer.identity)?.name ?? "")}:
+              </span>{" "}
+              <strong>{answer.refused ? t("panel.silent") : decisionText(answer)}</strong>
+            </li>
+          ))}
+        </ul>
         <PictureView
           answered={answered}
           answer={withMap}
           labels={card?.labels.map((label) => label.name) ?? []}
           name={picture.name}
         />
-        {answered.answers.length > 1 && (
+        {answered.answers.filter((one) => one.heatmap.length > 0).length > 1 && (
           <label class="field">
             <span>{t("device.layers-of")}</span>
             <select

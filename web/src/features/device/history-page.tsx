@@ -3,9 +3,10 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { ConfirmDialog } from "../../components/dialog";
 import { DISCLAIMER } from "../../disclaimer";
-import { findMessage, formatDateTime, formatNumber, labelName, t } from "../../i18n";
+import { findMessage, formatDateTime, formatNumber, labelName, t, translateTerm } from "../../i18n";
 import { decisionText } from "../study/decision-text";
 import { type Entry, eraseAll, eraseEntry, exportEntries, listEntries } from "./history";
+import { saveFile } from "./save";
 
 export function HistoryPage() {
   const entries = useSignal<Entry[] | null>(null);
@@ -25,7 +26,7 @@ export function HistoryPage() {
       {all && all.length > 0 && (
         <>
           <div class="device-choose">
-            <button type="button" onClick={() => save(all)}>
+            <button type="button" onClick={() => saveFile(exportEntries(all, DISCLAIMER), "pneumoscope-device.json")}>
               {t("device.history-export")}
             </button>
             <button
@@ -81,7 +82,7 @@ function Row({ entry, onErase }: { entry: Entry; onErase: () => void }) {
           <p key={answer.identity}>
             <span class="soft">{entry.names[answer.identity]}:</span>{" "}
             {answer.refused
-              ? `${t("panel.silent")} ${answer.codes.map((code) => findMessage(`finding.${code}`, {}) ?? code).join(" ")}`
+              ? `${t("panel.silent")} (${answer.codes.map((code) => translateTerm("refusal", code)).join(", ")})`
               : decisionText({ decision: answer.decision })}
             {!answer.refused && (
               <span class="soft small">
@@ -98,13 +99,4 @@ function Row({ entry, onErase }: { entry: Entry; onErase: () => void }) {
       })}
     </>
   );
-}
-
-function save(entries: readonly Entry[]): void {
-  const file = new Blob([exportEntries(entries, DISCLAIMER)], { type: "application/json" });
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(file);
-  link.download = "pneumoscope-device.json";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
 }

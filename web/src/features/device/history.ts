@@ -1,4 +1,4 @@
-// The answers that this browser keeps (IndexedDB): no image, a small picture of it, and what each network said.
+// The answers that this browser keeps (IndexedDB): what each network said of an image, and no image.
 import type { Answer } from "../../device/messages";
 
 /** One image that was asked about. */
@@ -62,7 +62,7 @@ export async function eraseAll(): Promise<void> {
   await run("readwrite", (store) => store.clear());
 }
 
-/** Return entries as a JSON file, with the disclaimer; `pneumoscope certify --browser` reads such a file. */
+/** Return entries as a JSON file, with the disclaimer. */
 export function exportEntries(entries: readonly Entry[], disclaimer: string): string {
   const images = entries.map(({ id: _, file, sha256, answers, labels, names, ...rest }) => ({
     ...rest,

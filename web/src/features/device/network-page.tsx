@@ -13,6 +13,7 @@ import { Origin } from "../models/origin";
 import { Limits, Purpose } from "../models/purpose";
 import { Scores } from "../models/scores";
 import { ModelWarnings } from "../models/warnings";
+import { CertificateRun } from "./certificate-run";
 import { cards, kept, offered, sizeOf } from "./device-state";
 import { modelOf } from "./model-of";
 import { Resources } from "./resources";
@@ -67,7 +68,13 @@ export function NetworkPage({ id }: { id: string }) {
       <ModelSummary model={model} card={card} />
       <h2>{t("device.resources")}</h2>
       <p>{t("device.download-size", { size: formatSize(sizeOf(bundle)), sha: bundle.model.sha256.slice(0, 12) })}</p>
-      <Resources />
+      <Resources open />
+      {cards.value[id] && (
+        <details class="device-part">
+          <summary>{t("device.certificate")}</summary>
+          <CertificateRun bundle={bundle} />
+        </details>
+      )}
       {parts.map(([name, content]) => (
         <details key={name} class="device-part">
           <summary>{t(`model.sec.${name}`)}</summary>

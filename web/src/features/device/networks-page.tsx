@@ -94,7 +94,12 @@ export function NetworksPage({ first = false }: { first?: boolean }) {
         </section>
       )}
       {offered.value === null && <p class="soft">{t("device.offline")}</p>}
-      {!first && <Resources />}
+      {!first && (
+        <>
+          <h2>{t("device.resources")}</h2>
+          <Resources open />
+        </>
+      )}
       {removing.value && (
         <ConfirmDialog
           title={t("device.remove-what", { name: removing.value.name })}

@@ -10,7 +10,8 @@ interface Measuring {
   memory?: { usedJSHeapSize: number };
 }
 
-export function Resources() {
+/** `open`: without the fold, where a heading stands above. */
+export function Resources({ open = false }: { open?: boolean }) {
   const memory = useSignal<number | null>(null);
   const { answered, waited } = shown.value ?? {};
   useEffect(() => {
@@ -38,19 +39,23 @@ export function Resources() {
   }
   if (waited) rows.push([t("device.res.waited"), t("device.ms", { n: formatNumber(waited, 0) })]);
   rows.push([t("device.res.memory"), memory.value === null ? t("device.res.unknown") : formatSize(memory.value)]);
+  const table = (
+    <table class="small">
+      <tbody>
+        {rows.map(([name, value]) => (
+          <tr key={name}>
+            <th scope="row">{name}</th>
+            <td>{value}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+  if (open) return table;
   return (
     <details class="device-resources">
       <summary>{t("device.resources")}</summary>
-      <table class="small">
-        <tbody>
-          {rows.map(([name, value]) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              <td>{value}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      {table}
     </details>
   );
 }
