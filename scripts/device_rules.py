@@ -1,4 +1,4 @@
-"""Prints what the browser needs to judge an image as Python does: the limits and the tables of terms, from their code."""
+"""Prints what the browser needs to judge an image as Python does: limits and tables of terms, from their code."""
 
 import json
 
@@ -22,9 +22,7 @@ rules = {
     ),
     "cutsBorders": sorted(flat_borders.MEASURED_LATER),
     "colour": constants(colour, "_CELLS", "_COLOURED"),
-    "frame": constants(
-        frame, "_ONE_GREY", "_DUST", "_PLACES", "_FRAME", "_LOPSIDED", "_CORNER", "_DEGREES", "_SMALL"
-    ),
+    "frame": constants(frame, "_ONE_GREY", "_DUST", "_PLACES", "_FRAME", "_LOPSIDED", "_CORNER", "_DEGREES", "_SMALL"),
     "parts": constants(lung_parts, "_LEAST_PART"),
     "shape": constants(lung_shape, "_GAP"),
     "layout": {

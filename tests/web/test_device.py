@@ -114,7 +114,9 @@ def compare(images: list[dict[str, Any]], files: dict[str, Path]) -> tuple[float
 def _phantom_files(folder: Path) -> dict[str, Path]:
     """Twenty drawn images: plain ones in several formats and sizes, and spoilt ones for each way of refusal."""
     labels = ("normal", "covid-19", "viral-pneumonia", "lung-opacity")
-    plain = [draw(2026, number, labels[number % 4], size=size).pixels for number, size in enumerate((512, 300, 900, 640))]
+    plain = [
+        draw(2026, number, labels[number % 4], size=size).pixels for number, size in enumerate((512, 300, 900, 640))
+    ]
     one = draw(2020, 0, "covid-19", size=512).pixels  # both models answer about it
     made: dict[str, Any] = {f"plain-{number}.png": pixels for number, pixels in enumerate(plain)}
     made |= {
