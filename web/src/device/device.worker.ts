@@ -1,6 +1,5 @@
-// The worker that decodes files and runs the networks, so that the page stays responsive. It sends nothing anywhere: its
-// only requests are for this app's own scripts and WebAssembly.
-
+// The worker that decodes files and runs the networks, so that the page stays responsive. It sends nothing anywhere:
+// its only requests are for this app's own scripts and WebAssembly.
 import ortScript from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
 import ortBinary from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import * as ort from "onnxruntime-web/wasm";
@@ -28,7 +27,9 @@ import { readKept } from "./store";
 const PREVIEW = 1024; // pixels of the longer side
 const MOST_THREADS = 4;
 
-const threads = self.crossOriginIsolated ? Math.min(MOST_THREADS, navigator.hardwareConcurrency || 1) : 1;
+// Half of the cores: ONNX Runtime's threads wait by spinning, and on a busy core two take longer than one.
+const cores = Math.floor((navigator.hardwareConcurrency || 1) / 2);
+const threads = self.crossOriginIsolated ? Math.min(MOST_THREADS, Math.max(1, cores)) : 1;
 ort.env.wasm.numThreads = threads;
 const absolute = (url: string) => new URL(url, import.meta.url).href;
 ort.env.wasm.wasmPaths = { mjs: absolute(ortScript), wasm: absolute(ortBinary) };
@@ -158,7 +159,9 @@ function makePreview(plane: Plane): Answered["preview"] {
   const scale = Math.min(1, PREVIEW / Math.max(plane.width, plane.height));
   const [width, height] = [Math.max(1, Math.round(scale * plane.width)), Math.max(1, Math.round(scale * plane.height))];
   const small = scale < 1 ? resize(plane, width, height, "bilinear") : plane;
-  return { width, height, values: Uint8Array.from(small.values, (value) => Math.round(255 * value)) };
+  const values = new Uint8Array(width * height);
+  for (let k = 0; k < values.length; k++) values[k] = Math.round(255 * (small.values[k] as number));
+  return { width, height, values };
 }
 
 function hex(buffer: ArrayBuffer): string {

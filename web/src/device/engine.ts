@@ -48,7 +48,7 @@ async function ask<R extends Reply>(request: Request): Promise<R> {
 
 let ready: { key: string; done: Promise<Loaded> } | null = null;
 
-/** Load gatekeeper, lungs and these classifiers, of those that are kept; a second call with the same ones waits only. */
+/** Load gatekeeper, lungs and these classifiers, of those that are kept; a second call with the same ones waits. */
 export function loadModels(identities: readonly string[]): Promise<Loaded> {
   const key = [...identities].sort().join();
   if (ready?.key === key && worker) return ready.done;

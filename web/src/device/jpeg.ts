@@ -68,11 +68,10 @@ export async function decodeJpeg(data: Uint8Array): Promise<Radiograph> {
   let facts: Facts = {};
   if (frame.samples === 1) for (let k = 0; k < size; k++) values[k] = (frame.values[k] as number) / 255;
   else {
-    const channels = [0, 1, 2].map((c) => frame.values.filter((_, k) => k % 3 === c)) as [
-      Uint8Array,
-      Uint8Array,
-      Uint8Array,
-    ];
+    const make = () => new Uint8Array(size);
+    const channels: [Uint8Array, Uint8Array, Uint8Array] = [make(), make(), make()];
+    for (let k = 0; k < size; k++)
+      for (let c = 0; c < 3; c++) (channels[c] as Uint8Array)[k] = frame.values[3 * k + c] as number;
     const [red, green, blue] = channels;
     for (let k = 0; k < size; k++) values[k] = luma(red[k] as number, green[k] as number, blue[k] as number) / 255;
     facts = measureColour(channels, width, height);

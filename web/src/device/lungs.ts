@@ -49,7 +49,9 @@ export class Outlines {
   /** Return where the graph sees a structure, with specks and holes. */
   square(structure: string): Mask {
     const { width, height, values } = this.probability(structure);
-    return { width, height, values: Uint8Array.from(values, (p) => (p >= 0.5 ? 1 : 0)) };
+    const inside = new Uint8Array(values.length);
+    for (let k = 0; k < values.length; k++) inside[k] = (values[k] as number) >= 0.5 ? 1 : 0;
+    return { width, height, values: inside };
   }
 
   /** Return the mask of a structure without specks and with its holes filled. */

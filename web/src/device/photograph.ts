@@ -1,7 +1,7 @@
-// Whether a file is a camera's photograph: of a film on a light box, of a screen. No network here was measured on those.
+// Whether a file is a camera's photograph: of a film on a light box, of a screen. No network here was measured on them.
 //
 // Two things show it surely: the picture was taken with the page's own camera button, or the file's Exif block names
-// the exposure of a camera. Whether pixels alone show it was tried and is not claimed (docs/operations/on-the-device.md).
+// the exposure of a camera. That pixels alone show it is not claimed (docs/operations/on-the-device.md).
 import { ascii } from "./exif";
 import { readSegments } from "./jpeg";
 

@@ -1,4 +1,4 @@
-// The screening's arithmetic gives what Python gives (scripts/device_golden.py), on pictures that both make by formulas.
+// The screening's arithmetic gives what Python gives (scripts/device_golden.py), on pictures that both make by formula.
 import { expect, test } from "vitest";
 import { bodyPartOf } from "./body-part";
 import { findBorder, spread } from "./border";

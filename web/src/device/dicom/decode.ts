@@ -1,5 +1,5 @@
-// A DICOM file to float32 grey, as pneumoscope.imaging.dicom.decode has it: other objects are refused, the display chain
-// is applied. Sections are those of PS3.3 unless stated otherwise.
+// A DICOM file to float32 grey, as pneumoscope.imaging.dicom.decode has it: other objects are refused, the display
+// chain is applied. Sections are those of PS3.3 unless stated otherwise.
 import * as dicomParser from "dicom-parser";
 import { Inflate } from "fflate";
 import { measureColour } from "../colour";
