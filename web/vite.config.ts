@@ -4,6 +4,7 @@
 import { defaultClientConditions, defineConfig, type Plugin } from "vite";
 import { VitePWA } from "vite-plugin-pwa";
 import { leanCornerstone } from "./cornerstone.ts";
+import { addLicences } from "./licences.ts";
 
 const server = process.env.PNEUMOSCOPE_SERVER ?? "http://127.0.0.1:8000";
 
@@ -59,6 +60,7 @@ export default defineConfig({
   plugins: [
     leanCornerstone(),
     collectDeviceFiles(),
+    addLicences(),
     VitePWA({
       strategies: "generateSW",
       filename: "device-sw.js",
