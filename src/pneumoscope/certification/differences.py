@@ -76,7 +76,7 @@ def compare_engine(
         about: What ran, with versions.
         answers: Of the engine to N images.
         reference: Of ONNX Runtime to the same.
-        questions: The labels whose AUROC is compared; of several the largest loss is told.
+        questions: The labels whose AUROC is compared; of several the largest loss counts.
         groups: [N] the independent unit.
         card: Of the bundle.
         halved: Whether the engine has float32 weights where the graph stores float16.

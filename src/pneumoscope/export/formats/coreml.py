@@ -57,7 +57,7 @@ def _write(job: ExportJob) -> ExportReport:
             "compute_precision": coremltools.precision.FLOAT32,
             "minimum_deployment_target": coremltools.target.iOS16,
         }
-        # The converter chooses names of its own for the outputs; a classifier has to name one of them beforehand.
+        # The converter chooses names of its own for the outputs; a classifier has to name one of them first.
         drafted = coremltools.convert(traced, convert_to="milinternal", **how)
         names = [value.name for value in drafted.functions["main"].outputs]
         if not card.multilabel:  # findings do not exclude each other, which Core ML's classifiers assume
@@ -95,6 +95,7 @@ def _write(job: ExportJob) -> ExportReport:
             "numpy and torch.",
             "Not checked here: Core ML itself, which runs on Apple's systems only. docs/guides/export.md has the steps "
             "on a Mac.",
+            f"The app stretches a radiograph to {SIDE} x {SIDE}; one that is smaller may then get another decision.",
             "Core ML's own label is the likeliest class; the card's decision applies its threshold to the first one.",
         ),
     )
@@ -119,9 +120,10 @@ def _trace(job: ExportJob, outputs: list[str]) -> tuple[Any, NDArray[np.float32]
         raise BundleError(str(folder), "has no antialiased resize of its image.", "Export it with this version again.")
     size = split_at_resize(model)[1].graph.input[0].type.tensor_type.shape.dim[2].dim_value
     fold_constants(model)
+    jit: Any = torch.jit  # which has no types
     graph = PhoneGraph(model, str(folder), outputs, resize.output[0], size, SIDE).eval()
     with torch.no_grad():
-        traced = torch.jit.trace(graph, torch.rand(1, 1, SIDE, SIDE), check_trace=False)  # type: ignore[no-untyped-call]
+        traced = jit.trace(graph, torch.rand(1, 1, SIDE, SIDE), check_trace=False)
     return traced, resize_matrix(size, SIDE).astype(np.float32)
 
 

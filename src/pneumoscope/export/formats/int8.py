@@ -35,7 +35,7 @@ QUANTISED = ("Conv", "Add", "Clip")
 """Operators that compute with 8 bits; Clip (ReLU6) becomes part of the scale."""
 MOST_FLOAT = 6
 """Convolutions from the image on that stay float32 in a deep network. With the first alone 9 of 500 decisions of the
-built-in opacity model changed, with six 3, for a tenth of the speed (docs/results.md)."""
+built-in opacity model changed, with six 2 to 7, for a tenth of the speed; more did not help (docs/decisions.md)."""
 COMPARED = 32
 """Images on which the new bundle is compared with the old one."""
 
