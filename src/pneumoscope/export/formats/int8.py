@@ -120,9 +120,6 @@ class _Reader:
         pixels = next(self._images, None)
         return None if pixels is None else self._model.graph_inputs(pixels)
 
-    def set_range(self, start_index: int, end_index: int) -> None:
-        raise NotImplementedError("strided calibration is not used")
-
 
 def choose_nodes(graph: Any) -> list[str]:
     """Return the names of the nodes to quantise: the convolutions and what lies between them, less the first ones.
