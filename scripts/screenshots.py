@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/operations/web-app.md again, on drawn studies: `python scripts/screenshots.py`.
+"""Takes the pictures of the web app in docs/operations again, on drawn studies: `python scripts/screenshots.py`.
 
 Starts the demo in a folder of its own, adds drawn studies with made-up reads and references (so that the dashboard has
 something to count), and photographs the pages in Chromium. No picture shows a patient.
@@ -148,6 +148,22 @@ def photograph(page: Page, phone: Page, shown: list[str], out: Path) -> None:
     keep(phone.screenshot(), out / "room-phone.png")
 
 
+def photograph_device(phone: Page, folder: Path, out: Path) -> None:
+    """Take the pictures of docs/operations/on-the-device.md: the networks to download, and an answer."""
+    phone.goto(f"{URL}/device.html")
+    phone.get_by_role("button", name="Download (").wait_for()
+    keep(phone.screenshot(), out / "device-download.png")
+    phone.get_by_role("button", name="Download (").click()
+    phone.locator("input[data-pick=file]").wait_for(state="attached")
+    path = folder / "phantom.png"
+    write_png(path, draw(2020, 0, "covid-19", size=512).pixels)
+    phone.set_input_files("input[data-pick=file]", str(path))
+    phone.locator("[data-facts]").wait_for()
+    phone.get_by_role("button", name="Heatmap").click()
+    phone.wait_for_timeout(300)
+    keep(phone.screenshot(), out / "device-answer.png")
+
+
 def main(out: Path) -> None:
     chromium = shutil.which("chromium") or sys.exit("no Chromium: apt-get install chromium")
     with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("wb") as log:
@@ -188,6 +204,7 @@ def main(out: Path) -> None:
                     has_touch=True,
                 )
                 photograph(page, phone, phantom_studies, out)
+                photograph_device(phone, Path(folder), out)
                 browser.close()
         finally:
             server.terminate()

@@ -373,7 +373,7 @@ def test_the_reading_room_loads_nothing_of_it(site: Site, page: Page) -> None:
     page.wait_for_load_state("networkidle")
     loaded = [Path(urlparse(request.url).path).name for request in watch.requests]
     assert not [name for name in loaded if name.endswith(".wasm") or "ort-" in name or name.startswith("device")]
-    page.get_by_role("navigation").get_by_text("On this device").click()
+    page.get_by_role("navigation").get_by_text("Device").click()
     expect(page.locator("main[data-page=device]")).to_be_visible()
 
 
