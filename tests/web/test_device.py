@@ -27,6 +27,7 @@ from pneumoscope.bundle.runtime import SHIPPED, load
 from pneumoscope.data.phantoms.files import write_dicom, write_png
 from pneumoscope.data.phantoms.phantom import draw
 from pneumoscope.export.formats import FORMATS
+from pneumoscope.imaging.read import read
 from pneumoscope.workflows.export import export_bundle
 from web.axe import obstacles
 from web.conftest import PHONE, Site, drawn
@@ -379,3 +380,26 @@ def test_the_reading_room_loads_nothing_of_it(site: Site, page: Page) -> None:
 
 def test_the_format_is_listed() -> None:
     assert FORMATS.get("app").several
+
+
+def test_the_browser_writes_its_part_of_a_certificate(
+    folder: str, new_page: Callable[..., Page], tmp_path: Path
+) -> None:
+    page = new_page(PHONE, **TOUCH)
+    opened(page, folder)
+    model = load("covid")
+    page.goto(f"{folder}device.html#/networks/{model.identity}")
+    page.get_by_text("Numbers for a certificate").click()
+    paths = [path for name, path in _phantom_files(tmp_path).items() if name in ("plain-1.png", "inverted.png")]
+    with page.expect_download() as saved:
+        page.set_input_files("input[data-pick=certificate]", paths)
+    made = json.loads(Path(saved.value.path()).read_text("utf-8"))
+    assert made["schema"] == "pneumoscope-browser-run/1"
+    assert made["bundle"] == model.identity
+    assert tuple(made["labels"]) == model.labels
+    for path, image in zip(paths, made["images"], strict=True):
+        radiograph = read(path)
+        own = model.run(radiograph.pixels, border=model.find_border(radiograph.pixels))
+        assert image["sha256"] == radiograph.sha256
+        assert np.abs(np.array(image["probabilities"]) - own.probabilities).max() <= LARGEST
+        assert abs(image["ood"] - own.ood) <= LARGEST

@@ -1,0 +1,56 @@
+"""The format app: a folder whose list names what lies in it, by relative addresses and true hashes."""
+
+from __future__ import annotations
+
+import json
+import re
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from bundles import write_bundle
+from pneumoscope.bundle.device_list import DeviceList
+from pneumoscope.core.errors import UsageError
+from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.export.formats import app
+from pneumoscope.workflows.export import export_bundle
+
+pytest.importorskip("onnx", reason="no onnx: pip install 'pneumoscope[dev]'")
+
+
+def test_the_list_names_every_file_with_its_hash(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "tiny")
+    made = export_bundle([tmp_path / "tiny", "covid"], "app", tmp_path / "app")
+    listed = DeviceList.model_validate_json((made.folder / app.LIST).read_bytes())
+    assert [bundle.role for bundle in listed.bundles] == ["classifier", "classifier", "gatekeeper", "lungs"]
+    for bundle in listed.bundles:
+        card = (made.folder / app.LIST).parent / bundle.card.path
+        assert sha256(card.read_bytes()).hexdigest() == bundle.identity == bundle.card.sha256
+        graph = card.with_name("model.onnx").read_bytes()
+        assert sha256(graph).hexdigest() == bundle.model.sha256 == json.loads(card.read_bytes())["model_sha256"]
+        assert (len(graph), card.stat().st_size) == (bundle.model.bytes, bundle.card.bytes)
+
+
+def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
+    folder = export_bundle("opacity", "app", tmp_path / "app").folder
+    page = (folder / app.PAGE).read_text("utf-8")
+    addresses = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(addresses) > 5
+    for address in addresses:
+        assert (folder / address).is_file(), address
+    assert 'content="bundles/index.json"' in page
+    for name in ("index.html", "README.txt"):
+        assert DISCLAIMER in (folder / name).read_text("utf-8")
+    # What the service worker keeps is there; the reading room is not.
+    kept = re.findall(r'url:"([^"]+)"', (folder / "device-sw.js").read_text("utf-8"))
+    assert "device.html" in kept
+    assert not [name for name in kept if not (folder / name).is_file()]
+    assert not list(folder.rglob("rendering-engine*"))
+
+
+def test_several_bundles_are_for_this_format_alone(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="takes one bundle, not 2"):
+        export_bundle(["opacity", "covid"], "ort", tmp_path / "a")
+    with pytest.raises(UsageError, match="takes one bundle, not 0"):
+        export_bundle([], "app", tmp_path / "b")
