@@ -2,7 +2,7 @@
 
 import json
 
-from pneumoscope.bundle import body_parts, chest_layout, flat_borders, frame, lung_parts, lung_shape, screening
+from pneumoscope.bundle import body_parts, chest_layout, frame, lung_parts, lung_shape, screening
 from pneumoscope.core.labels import ADULT_AGE, DISCLAIMER
 from pneumoscope.imaging import border, colour, read
 from pneumoscope.imaging.dicom import decode, tags
@@ -20,7 +20,6 @@ rules = {
     "border": constants(
         border, "_FLAT", "_DUST", "_PLACES", "_BLACK", "_LEAST", "_LEAST_INSIDE", "_BLOCK", "_RING", "_RING_SHARE"
     ),
-    "cutsBorders": sorted(flat_borders.MEASURED_LATER),
     "colour": constants(colour, "_CELLS", "_COLOURED"),
     "frame": constants(frame, "_ONE_GREY", "_DUST", "_PLACES", "_FRAME", "_LOPSIDED", "_CORNER", "_DEGREES", "_SMALL"),
     "parts": constants(lung_parts, "_LEAST_PART"),

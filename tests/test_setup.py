@@ -83,7 +83,7 @@ def test_the_app_is_the_base_install_with_dicom(tmp_path: Path) -> None:
 
 def test_everything_is_the_app_too(tmp_path: Path) -> None:
     _, calls, marks = set_up(tmp_path)
-    assert calls[-1].endswith("-c constraints.txt -e .[dicom,pacs,train,postgres,ray,remote,docs,dev]")
+    assert calls[-1].endswith("-c constraints.txt -e .[dicom,pacs,train,openvino,coreml,postgres,ray,remote,docs,dev]")
     assert marks == {".app", ".installed"}
 
 

@@ -62,10 +62,10 @@ def answer(folder: Path, pixels: np.ndarray) -> tuple[Prediction, Output]:
     return answers[0]
 
 
-@pytest.mark.parametrize("screened", [True, False])
-def test_a_model_that_cuts_gives_the_answer_about_the_inside(tmp_path: Path, screened: bool) -> None:
+@pytest.mark.parametrize(("borders", "screened"), [("cut", True), ("cut", False), ("cut-after-training", False)])
+def test_a_model_that_cuts_gives_the_answer_about_the_inside(tmp_path: Path, borders: str, screened: bool) -> None:
     companions = ALL if screened else {"gatekeeper": "none"}
-    cutting = write_bundle(tmp_path / "cut", borders="cut", companions=companions)
+    cutting = write_bundle(tmp_path / "cut", borders=borders, companions=companions)
     plain, bordered = answer(cutting, CHEST), answer(cutting, surround(1))
     assert bordered[0].probabilities == plain[0].probabilities
     assert "a flat border was cut off" in bordered[0].warnings[-1] and bordered[0].codes[-1] == "bordered"

@@ -203,10 +203,10 @@ class Card(Frozen):
         description="role (gatekeeper, lungs) -> identity of the companion bundle that the figures were measured with; "
         "'none': this model is never screened",
     )
-    borders: Literal["kept", "cut"] = Field(
+    borders: Literal["kept", "cut", "cut-after-training"] = Field(
         default="kept",
         description="cut: flat borders are cut off before the graph looks, and were so in its training and figures; "
-        "kept: made before that, and it sees them",
+        "cut-after-training: in its figures, and its training had them; kept: made before that, and it sees them",
     )
     derived_from: str | None = Field(
         default=None,
@@ -224,6 +224,11 @@ class Card(Frozen):
         if tuple(facts.name for facts in self.findings) != (self.label_names if self.multilabel else ()):
             raise ValueError("findings must be the labels of a multi-label model, in their order, and of no other")
         return self
+
+    @property
+    def cuts_borders(self) -> bool:
+        """Whether a flat border is cut off before the graph looks."""
+        return self.borders != "kept"
 
     @property
     def multilabel(self) -> bool:

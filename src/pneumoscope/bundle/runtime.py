@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from pneumoscope.bundle.card import OUTPUTS, Card, read_card
 from pneumoscope.bundle.companion_differences import NEVER_SCREENED
 from pneumoscope.bundle.evidence import describe_verdict
-from pneumoscope.bundle.flat_borders import cuts_borders
 from pneumoscope.bundle.graph_inputs import check_signature, graph_inputs
 from pneumoscope.bundle.inputs import ImageInput, NamedImage, file_image, named_images
 from pneumoscope.bundle.lungs import LungOutlines
@@ -65,7 +64,6 @@ class Model:
         folder: Where the bundle lies.
         screened: Whether the gatekeeper and the lungs graph look at an image before this model does.
         place: Of a model that answers about one finding (`about`): the finding's place in the graph's outputs.
-        cuts_borders: Whether a flat border is cut off before any of them looks.
         runtime: The library that runs the graph: "onnxruntime" or "openvino".
     """
 
@@ -87,7 +85,6 @@ class Model:
         self.screened = screened and card.companions.get("gatekeeper") != NEVER_SCREENED
         self.place = place
         self.runtime = runtime
-        self.cuts_borders = cuts_borders(card, identity)
         self._session = session
         self._audit: str | None = None
         self._outputs = [name for name in OUTPUTS if name != "heatmap" or card.heatmap_size is not None]
@@ -167,7 +164,7 @@ class Model:
         """
         if not self.screened:
             return None
-        return builtin_companions().screen(pixels, facts, self.card.population, cut_border=self.cuts_borders)
+        return builtin_companions().screen(pixels, facts, self.card.population, cut_border=self.card.cuts_borders)
 
     def find_border(self, pixels: NDArray[np.float32], screening: Screening | None = None) -> Border:
         """Return the flat border of an image that this model must not see; none where it was made to see borders.
@@ -181,7 +178,7 @@ class Model:
         """
         if screening is not None:
             return screening.border
-        return find_border(pixels) if self.cuts_borders else NO_BORDER
+        return find_border(pixels) if self.card.cuts_borders else NO_BORDER
 
     def run(
         self, pixels: NDArray[np.float32], outlines: LungOutlines | None = None, border: Border = NO_BORDER

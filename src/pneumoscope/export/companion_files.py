@@ -26,7 +26,7 @@ def copy_description(job: ExportJob, about: dict[str, Any]) -> None:
             **about,
             "input": "image: [1, 1, H, W] float32, 0 = black, 1 = white, row 0 = head, any H and W",
             "outputs": "probabilities, logits, heatmap, embedding, ood; labels and thresholds: card.json",
-            "flat borders": "cut off before the graph" if model.cuts_borders else "kept",
+            "flat borders": "cut off before the graph" if model.card.cuts_borders else "kept",
             "before the graph": "the gatekeeper of Pneumoscope refuses what is no frontal chest; this file does not",
             "disclaimer": DISCLAIMER,
         },

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 
 from pneumoscope.bundle.card import Card, PartMetrics, Refusal
 from pneumoscope.bundle.evidence import AcceptanceFact, AuditFact, Opening, filter_stamps, is_audited
-from pneumoscope.bundle.flat_borders import describe_borders
 from pneumoscope.bundle.signatures import UNSIGNED
 from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, absent_name, display_name
 from pneumoscope.reporting.formatting import (
@@ -29,6 +28,13 @@ from pneumoscope.reporting.formatting import (
 )
 from pneumoscope.stats.estimates import Estimate, PredictionSets
 from pneumoscope.stats.plain_language import describe_share
+
+_BORDERS = {
+    "kept": "not cut off: the graph sees them, as in its training and its figures",
+    "cut": "cut off before the graph looks, in its training and its figures too",
+    "cut-after-training": "cut off before the graph looks and in its figures; its training saw them",
+}
+"""What happens to flat borders, by `Card.borders`."""
 
 
 def render_model_card(
@@ -95,7 +101,7 @@ def _list_details(card: Card, identity: str) -> list[str]:
                     "Input",
                     f"one frontal radiograph of any size, resized inside to {card.input_size} x {card.input_size}",
                 ),
-                ("Flat borders", describe_borders(card, identity)),
+                ("Flat borders", _BORDERS[card.borders]),
                 ("Parameters", f"{card.parameters:,}"),
                 ("Calibrated", describe_calibration(card)),
             ],

@@ -144,7 +144,7 @@ def audit(
                 seed=seed,
                 engine=machines,
                 advance=advance,
-                cut_borders=loaded.cuts_borders,
+                cut_borders=loaded.card.cuts_borders,
             )
         run = _Run(loaded, chosen, folder, seed, machines, callbacks)
         learnt = run.observe_intact()
@@ -258,7 +258,7 @@ class _Run:
                 seed=self.seed,
                 engine=self.engine,
                 advance=advance,
-                cut_borders=self.model.cuts_borders,
+                cut_borders=self.model.card.cuts_borders,
             )
         with self.callbacks.counting("its answers", len(rows)) as advance:
             score = observe(self.model.run, there, self.engine, advance).score

@@ -104,7 +104,7 @@ export interface Card {
   prediction_sets?: PredictionSets | null;
   refusal: { ood_threshold: number; ood_quantile: number; images?: number | null; kept?: number | null };
   /** Whether flat borders are cut off before the graph looks; absent: they are not. */
-  borders?: "kept" | "cut";
+  borders?: "kept" | "cut" | "cut-after-training";
   recipe_name: string;
   recipe_changes?: string[];
   recipe_hash: string;

@@ -2,7 +2,6 @@
 import type { Card, FindingFacts } from "../api/card";
 import { joinFindings, splitDecision } from "../api/decision";
 import type { Result } from "../api/types";
-import rules from "./rules.json";
 import type { Population, Thresholds } from "./screening";
 
 /** A file of a bundle; `path` is relative to the page. */
@@ -41,9 +40,9 @@ export interface LungsCard {
 }
 export type ClassifierCard = Card & { population?: Population | null };
 
-/** Return whether a flat border is cut off before a classifier looks (pneumoscope.bundle.flat_borders). */
-export function cutsBorders(card: ClassifierCard, identity: string): boolean {
-  return card.borders === "cut" || rules.cutsBorders.includes(identity);
+/** Return whether a flat border is cut off before a classifier looks. */
+export function cutsBorders(card: ClassifierCard): boolean {
+  return (card.borders ?? "kept") !== "kept";
 }
 
 /** Return whether gatekeeper and lungs look at an image first. */

@@ -112,8 +112,8 @@ export class Screener {
     this.#radiograph = radiograph;
   }
 
-  screen({ card, identity }: Classifier): Promise<Screening> {
-    const cuts = cutsBorders(card, identity);
+  screen({ card }: Classifier): Promise<Screening> {
+    const cuts = cutsBorders(card);
     const population = card.population ?? null;
     const key = JSON.stringify([cuts, population?.views, population?.ages]);
     let found = this.#found.get(key);
@@ -149,7 +149,7 @@ export async function classify(
     screening,
   };
   if (screening?.refusals.length) return outcome;
-  const cuts = cutsBorders(card, identity);
+  const cuts = cutsBorders(card);
   const border = screening ? screening.border : cuts ? findBorder(radiograph) : NO_BORDER;
   const inside = cut(radiograph, border);
   let lungs: Plane | undefined;

@@ -185,7 +185,7 @@ def _describe(job: ExportJob, path: Path) -> Card:
             "limits": (said, *parent.card.limits),
             "stamps": ("not audited", *(stamp for stamp in parent.card.stamps if stamp != "not audited")),
             "derived_from": parent.identity,
-            "borders": "cut" if parent.cuts_borders else "kept",
+            "borders": parent.card.borders,
             "synthetic": parent.card.synthetic
             or (rows is not None and bool(rows.table["source"].str.startswith("synthetic").any())),
             "model_sha256": sha256_of(path),
