@@ -7,7 +7,7 @@ The exported folder is served by a static server of its own. "Answer" is border,
 without reading the file; the times are those of the page itself. Memory is what the browser's process for the page has
 for itself (private and shared memory by the number of users, Linux PSS), its worker included.
 
-With `--certify` the graph alone answers the images of the ``images.csv`` that `pneumoscope certify` writes, and the
+With `--certify` the graph alone answers the images of the ``images.csv`` that `certify` writes, and the
 file for its option ``--browser`` is written.
 """
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
@@ -119,11 +120,12 @@ def test_without_a_built_app_a_page_says_so(settings: Settings, web: Path) -> No
         assert client("GET", "/assets/index-B7y.js").status_code == 404
 
 
-def test_the_app_in_the_package_is_complete() -> None:
-    """What the first page names is there."""
-    home = (FOLDER / "index.html").read_text() if (FOLDER / "index.html").is_file() else ""
+@pytest.mark.parametrize("page", ["index.html", "device.html"])
+def test_the_app_in_the_package_is_complete(page: str) -> None:
+    """What a page names is there."""
+    home = (FOLDER / page).read_text() if (FOLDER / page).is_file() else ""
     if not home:
         pytest.skip("the web app is not built: npm run build, in web")
     named = [part.partition('"')[0] for part in home.replace('href="', 'src="').split('src="')[1:]]
     assert named
-    assert set(named) <= Pages().addresses
+    assert {urljoin("/", name) for name in named} <= Pages().addresses

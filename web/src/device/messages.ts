@@ -17,7 +17,7 @@ export interface PredictRequest {
   override: boolean;
   depth?: number;
 }
-/** Run one classifier's graph by itself, without gatekeeper: for a certificate (`pneumoscope certify --browser`). */
+/** Run one classifier's graph by itself, without gatekeeper: for a certificate (`certify --browser`). */
 export interface MeasureRequest {
   kind: "measure";
   file: Uint8Array<ArrayBuffer>;

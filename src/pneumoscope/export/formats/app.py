@@ -69,7 +69,7 @@ def _write(job: ExportJob) -> ExportReport:
     return ExportReport(
         notes=(
             "Any static web server shows this folder; README.txt says how, and why it needs https.",
-            "The graphs are the bundles' own; `pneumoscope certify` compares a browser's numbers with them.",
+            "The graphs are the bundles' own; `certify` compares a browser's numbers with them.",
         )
     )
 

@@ -1,4 +1,4 @@
-// Runs a network's graph by itself on many files and saves the numbers, for `pneumoscope certify --browser FILE`.
+// Runs a network's graph by itself on many files and saves the numbers, for `certify --browser FILE`.
 import { useSignal } from "@preact/signals";
 import type { ListedBundle } from "../../device/bundle";
 import { loadModels, measure } from "../../device/engine";

@@ -1,6 +1,16 @@
 """Routes: each reads the request, calls one function and answers; ``ROUTERS`` lists them by module."""
 
-from pneumoscope.server.api.routes import accounts, dashboard, device, models, reads, search, studies, system, uploads
+from pneumoscope.server.api.routes import (
+    accounts,
+    dashboard,
+    device,
+    models,
+    reads,
+    search,
+    studies,
+    system,
+    uploads,
+)
 
 _MODULES = (system, accounts, uploads, studies, search, reads, models, device, dashboard)
 ROUTERS = tuple(module.create_router for module in _MODULES)
