@@ -73,6 +73,8 @@ def serve(
         raise UsageError(
             "the server", "has no admin yet.", "Add one with `pneumoscope.server.add_account`, as an admin."
         )
+    if context.node is not None:
+        context.node.check_address()
     open_connections = Connections(_addresses(settings.proxy))
     server = LimitedServer(
         uvicorn.Config(

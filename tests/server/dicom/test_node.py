@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
+from pydicom.filebase import DicomBytesIO
 
 from pneumoscope.core.errors import UsageError
 from pneumoscope.server.dicom import receive
@@ -150,17 +154,29 @@ def test_what_is_refused_is_not_stored(settings: Settings, tags: dict[str, Any],
         assert (entry.action, entry.status) == ("C-STORE", 422)
 
 
-def test_an_object_without_a_number_is_refused(settings: Settings) -> None:
-    import pydicom
-    from pydicom.filebase import DicomBytesIO
-
+@pytest.mark.parametrize("keyword", ["SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"])
+@pytest.mark.parametrize("value", ["", "1.2.3.x", "1." * 40 + "1"])
+def test_an_object_that_nothing_could_refer_to_is_refused(settings: Settings, keyword: str, value: str) -> None:
     data = pydicom.dcmread(BytesIO(dicom()))
-    del data.SOPInstanceUID
-    buffer = DicomBytesIO()
-    data.save_as(buffer, enforce_file_format=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's own, of the wrong value
+        setattr(data, keyword, value)
+        buffer = DicomBytesIO()
+        data.save_as(buffer, enforce_file_format=False)
     with node(settings) as (client, _):
         taken = client.app.state.context.node._receiver.receive(buffer.getvalue(), receive.Sender("CR1", "127.0.0.1"))
         assert taken.status == receive.NO_IDENTITY
+        assert keyword in taken.comment
+
+
+def test_a_port_that_is_taken_is_named_before_the_start(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with (
+            serve_client(replace(settings, dicom=DicomSettings(port=port))) as client,
+            pytest.raises(UsageError, match=f"{port}.*can't be used for DICOM"),
+        ):
+            client.app.state.context.node.check_address()
 
 
 def test_a_full_disk_leaves_the_object_with_its_sender(

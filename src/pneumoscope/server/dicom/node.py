@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import socket
 import ssl
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from pneumoscope.core.arguments import argument
@@ -88,6 +90,7 @@ class DicomNode:
             entity.add_supported_context(sop_class, list(_SYNTAXES))
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._check_peer),
+            (evt.EVT_REJECTED, _log_rejection),
             (evt.EVT_DATA_RECV, self._count),
             (evt.EVT_C_ECHO, lambda event: 0x0000),
             (evt.EVT_C_STORE, self._store),
@@ -98,12 +101,24 @@ class DicomNode:
                 where, block=False, evt_handlers=handlers, ssl_context=self._encryption()
             )
         except OSError as error:
-            raise UsageError(
-                f"{argument('dicom_host', where[0])} {argument('dicom_port', where[1])}",
-                f"can't be used for DICOM: {error.strerror}.",
-                "Name another.",
-            ) from error
+            raise self._cannot_listen(error) from error
         logging.getLogger(__name__).info("DICOM node %s answers at %s:%s", self._settings.title, where[0], self.port)
+
+    def check_address(self) -> None:
+        """Check that the port is free, before anything else is started.
+
+        Raises:
+            UsageError: The address can't be used.
+        """
+        family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
+        try:
+            socket.create_server((self._settings.host, self._settings.port), family=family).close()
+        except OSError as error:
+            raise self._cannot_listen(error) from error
+
+    def _cannot_listen(self, error: OSError) -> UsageError:
+        where = f"{argument('dicom_host', self._settings.host)} {argument('dicom_port', self._settings.port)}"
+        return UsageError(where, f"can't be used for DICOM: {error.strerror}.", "Name another.")
 
     def stop(self) -> None:
         """End all associations; what was not answered is sent again by its peer."""
@@ -156,6 +171,12 @@ class DicomNode:
         return _answer(receipt.status, receipt.comment)
 
 
+def _log_rejection(_: Event) -> None:
+    logging.getLogger(__name__).warning(
+        "an association was rejected: it called another AE title, or there were too many"
+    )
+
+
 def _answer(status: int, comment: str) -> int | Any:
     """Return the answer to C-STORE, with the reason where there is one."""
     if not comment:
@@ -164,5 +185,6 @@ def _answer(status: int, comment: str) -> int | Any:
 
     answer = Dataset()
     answer.Status = status
-    answer.ErrorComment = comment.encode("ascii", "replace").decode()[:_LONGEST_COMMENT]
+    plain = comment.encode("ascii", "replace").decode()
+    answer.ErrorComment = textwrap.shorten(plain, _LONGEST_COMMENT, placeholder=" ...")
     return answer

@@ -7,6 +7,7 @@ like every identity: without pixels, private tags, overlays and icons.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,8 @@ ANALYSED = {
 """SOP classes that are taken and analysed, by UID (PS3.4 B.5)."""
 SERIES = "AI RESEARCH - NOT FOR DIAGNOSIS"
 """SeriesDescription of everything that this program writes: no object of such a series is analysed."""
+_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
+_LONGEST_UID = 64
 _LONGEST_HEADER = 256 * 1024
 """Characters of a kept header; a radiograph's has some 10,000."""
 _LEFT_OUT = (0x7FE0, 0x5400)
@@ -44,6 +47,23 @@ class ObjectHeader:
     series_description: str
     json: str
     """The header as DICOM JSON (PS3.18 F), less what is not kept."""
+
+    def find_missing_uid(self) -> str | None:
+        """Say which UID is missing or none, since nothing could refer to this object; None where all are there.
+
+        A UID has digits and points, at most 64 (PS3.5 9.1); leading zeros, which it must not have, are common.
+        """
+        uids = {
+            "SOPInstanceUID (0008,0018)": self.sop_uid,
+            "StudyInstanceUID (0020,000D)": self.study_uid,
+            "SeriesInstanceUID (0020,000E)": self.series_uid,
+        }
+        for name, uid in uids.items():
+            if not uid:
+                return f"It has no {name}."
+            if len(uid) > _LONGEST_UID or not _UID.fullmatch(uid):
+                return f"Its {name} is no UID."
+        return None
 
     def find_unsuitability(self) -> str | None:
         """Say why no model ever sees this object; None where one may.

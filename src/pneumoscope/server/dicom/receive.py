@@ -44,7 +44,7 @@ OTHER_PATIENT = 0xC003
 NEVER_ANALYSED = 0xC004
 """A derived picture, or a result."""
 NO_IDENTITY = 0xC005
-"""The object has no SOPInstanceUID."""
+"""The object has no SOPInstanceUID, series or study, or one that is no UID."""
 OTHER_PIXELS = 0xC006
 """Another object here has the same SOPInstanceUID; this one is kept apart."""
 FAILED = 0xC010
@@ -114,8 +114,8 @@ class Receiver:
 
     def _store_object(self, data: bytes, sender: Sender) -> Receipt:
         header = read_header(data, "the object", self._store.settings.max_file_bytes)
-        if not header.sop_uid:
-            return Receipt(NO_IDENTITY, "It has no SOPInstanceUID (0008,0018).")
+        if (problem := header.find_missing_uid()) is not None:
+            return Receipt(NO_IDENTITY, problem)
         if reason := header.find_unsuitability():
             return Receipt(NEVER_ANALYSED, f"It {reason}")
         secret = self._store.secret

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,9 @@ def derive_uid(*parts: str) -> str:
     return f"2.25.{int.from_bytes(digest[:16], 'big')}"
 
 
-def write_report(source: Dataset, card: Card, identity: str, result: Mapping[str, Any], pixels: str) -> bytes:
+def write_report(
+    source: Dataset, card: Card, identity: str, result: Mapping[str, Any], pixels: str, finished: float
+) -> bytes:
     """Return an answer as a DICOM file.
 
     Args:
@@ -50,6 +53,7 @@ def write_report(source: Dataset, card: Card, identity: str, result: Mapping[str
         identity: Of the model, whole.
         result: The stored answer, see `inference.runner.make_result`.
         pixels: SHA-256 of the stored pixels.
+        finished: When the answer was made, in seconds since 1970: the report's own time.
 
     Raises:
         MissingExtraError: highdicom is not installed.
@@ -71,10 +75,15 @@ def write_report(source: Dataset, card: Card, identity: str, result: Mapping[str
         is_final=False,
         is_verified=False,
     )
-    report.SpecificCharacterSet = "ISO_IR 192"
     report.SeriesDescription = SERIES
     report.ManufacturerModelName = card.name[:_LONGEST_MEANING]
     report.SoftwareVersions = __version__
+    made = datetime.fromtimestamp(finished, UTC)
+    for what in ("InstanceCreation", "Content"):
+        setattr(report, f"{what}Date", made.strftime("%Y%m%d"))
+        setattr(report, f"{what}Time", made.strftime("%H%M%S"))
+    for equipment in report.get("ContributingEquipmentSequence") or ():
+        equipment.ContributionDateTime = made.strftime("%Y%m%d%H%M%S+0000")
     buffer = BytesIO()
     report.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()
@@ -93,7 +102,9 @@ def _build_content(
         ObservationContext,
         ObserverContext,
         QualitativeEvaluation,
+        RelationshipTypeValues,
         SourceImageForMeasurementGroup,
+        TextContentItem,
         TrackingIdentifier,
     )
     from pydicom.sr.codedict import codes
@@ -106,6 +117,7 @@ def _build_content(
         Measurement(name=_code(label, f"Score of {label}"), value=value, unit=codes.UCUM.NoUnits)
         for label, value in (result.get("probabilities") or {}).items()
     ]
+    said = _list_evaluations(result)
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(uid=derive_uid(*about, "group"), identifier="Whole image"),
         algorithm_id=AlgorithmIdentification(
@@ -113,7 +125,7 @@ def _build_content(
         ),
         measurements=scores,
         qualitative_evaluations=[
-            QualitativeEvaluation(name=_code(*name), value=_code(*value)) for name, value in _list_evaluations(result)
+            QualitativeEvaluation(name=_code(*name), value=_code(code, code)) for name, code, _ in said
         ],
         source_images=[
             SourceImageForMeasurementGroup(
@@ -121,36 +133,42 @@ def _build_content(
             )
         ],
     )
+    # A code's meaning has 64 characters; the sentences stand beside the codes, whole.
+    for name, code, sentence in said:
+        if sentence != code:
+            text = TextContentItem(name=_code(*name), value=sentence, relationship_type=RelationshipTypeValues.CONTAINS)
+            group[0].ContentSequence.append(text)
     return MeasurementReport(
         observation_context=ObservationContext(
             observer_device_context=ObserverContext(
                 observer_type=codes.DCM.Device, observer_identifying_attributes=device
             )
         ),
-        procedure_reported=Code("399208008", "SCT", "Plain chest X-ray"),
+        procedure_reported=Code("363680008", "SCT", "Radiographic imaging procedure"),
         imaging_measurements=[group],
         title=codes.DCM.ImagingMeasurementReport,
     )
 
 
-def _list_evaluations(result: Mapping[str, Any]) -> list[tuple[tuple[str, str], tuple[str, str]]]:
-    """Return what is said in words: value and meaning of a name, value and meaning of what it is."""
+def _list_evaluations(result: Mapping[str, Any]) -> list[tuple[tuple[str, str], str, str]]:
+    """Return what is said beside the scores: value and meaning of a name, the code of what it is, the sentence."""
     codes: Sequence[str] = result.get("codes") or ()
     said = []
+    reason, decision, warning = ("no-answer", "Reason for no answer"), ("decision", "Decision"), ("warning", "Warning")
     if result.get("error"):
-        said.append((("no-answer", "Reason for no answer"), ("failed", str(result["error"]))))
+        said.append((reason, "failed", str(result["error"])))
     elif result.get("refused"):
-        reason = codes[0] if codes else "unlike"
-        said.append((("no-answer", "Reason for no answer"), (reason, str(result.get("reason") or reason))))
+        code = codes[0] if codes else "unlike"
+        said.append((reason, code, str(result.get("reason") or code)))
     elif result.get("decision"):
-        decision = str(result["decision"])
-        words = "No pattern that this model looks for" if decision == "normal" else f"Pattern: {decision}"
-        said.append((("decision", "Decision"), (decision, words)))
-    for place, warning in enumerate(result.get("warnings") or ()):
+        label = str(result["decision"])
+        words = "No pattern that this model looks for" if label == "normal" else f"Pattern: {label}"
+        said.append((decision, label, words))
+    for place, sentence in enumerate(result.get("warnings") or ()):
         code = codes[place] if not result.get("refused") and place < len(codes) else "warning"
-        said.append((("warning", "Warning"), (code, str(warning))))
-    said.append((("audit", "Audit of the model"), (str(result.get("audit") or "none"),) * 2))
-    return said
+        said.append((warning, code, str(sentence)))
+    audit = str(result.get("audit") or "none")
+    return [*said, (("audit", "Audit of the model"), audit, audit)]
 
 
 def _code(value: str, meaning: str) -> CodedConcept:
@@ -163,11 +181,15 @@ def _code(value: str, meaning: str) -> CodedConcept:
 
 
 def _complete(source: Dataset) -> Dataset:
-    """Return a header with the tags that every object has to have, empty where its sender left them out."""
+    """Return a header with the tags that every object has to have, empty where its sender left them out.
+
+    Its texts were decoded when it was kept, so that the sender's character sets, which may be none, are not needed.
+    """
     from pydicom import Dataset
 
     complete = Dataset()
     complete.update(source)
+    complete.SpecificCharacterSet = "ISO_IR 192"
     for keyword in (
         *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
         *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),

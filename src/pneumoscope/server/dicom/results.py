@@ -47,4 +47,6 @@ def export_report(store: Store, catalogue: Catalogue, prediction: str, reader: s
         )
     model = catalogue.get(answer.row.model)
     header = load_header(store.secret.unseal_bytes(row.sealed, row.key).decode())
-    return write_report(header, model.card, model.identity, answer.result, row.sha256)
+    finished = answer.row.finished
+    assert finished is not None  # an answer with a result
+    return write_report(header, model.card, model.identity, answer.result, row.sha256, finished)
