@@ -25,7 +25,7 @@ def choose_metric(metric: str, recipes: Iterable[Recipe]) -> str:
         raise UsageError(
             f"{kinds[True]} and {kinds[False]}",
             "cannot be compared: one answers about each finding by itself, the other gives one answer an image.",
-            "Compare recipes of kind `multilabel` with each other.",
+            "Compare multi-label recipes with each other.",
         )
     if True not in kinds:
         return metric

@@ -103,7 +103,7 @@ def test_an_image_that_no_peer_sent_has_no_report(node_settings: Settings) -> No
         (study,) = client.get("/api/studies")["studies"]
         asked = client("GET", f"/api/predictions/{study['predictions'][0]['id']}/report.dcm")
         assert asked.status_code == 404
-        assert "serve --dicom" in asked.text
+        assert "DICOM peer" in asked.text
 
 
 def test_no_report_before_the_own_read(node_settings: Settings) -> None:

@@ -43,7 +43,9 @@ def export_report(store: Store, catalogue: Catalogue, prediction: str, reader: s
         ).first()
     if row is None:
         raise NotFoundError(
-            "report", "needs the header of a DICOM object.", "It is kept of objects that a peer sent (`serve --dicom`)."
+            "report",
+            "needs the header of a DICOM object.",
+            "It is kept of objects that a DICOM peer sent to this server.",
         )
     model = catalogue.get(answer.row.model)
     header = load_header(store.secret.unseal_bytes(row.sealed, row.key).decode())
