@@ -12,6 +12,7 @@ import pytest
 from bundles import card, write_bundle
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.runtime import Model, load
+from pneumoscope.certification.browser import read_browser_run
 from pneumoscope.certification.differences import Answers, Question, compare_engine
 from pneumoscope.core.errors import UnusableManifestError, UsageError
 from pneumoscope.data.manifest import Manifest
@@ -35,7 +36,8 @@ def browser_file(path: Path, model: Model, manifest: Manifest, shift: float = 0.
     images = []
     for sha256, file in zip(manifest.table["sha256"], manifest.paths(), strict=True):
         p = model.run(read(file).pixels).probabilities.astype(float)
-        images.append({"sha256": sha256, "probabilities": [p[0] - shift, p[1] + shift]})
+        step = shift if p[1] <= 0.5 else -shift  # both stay between 0 and 1
+        images.append({"sha256": sha256, "probabilities": [p[0] - step, p[1] + step]})
     run = {"schema": "pneumoscope-browser-run/1", "bundle": model.identity, "about": "a browser"}
     path.write_text(json.dumps(run | {"labels": list(model.labels), "images": images} | changes))
     return path
@@ -90,6 +92,45 @@ def test_a_browsers_file_about_something_else_is_refused_before_any_work(
 ) -> None:
     file = browser_file(tmp_path / "run.json", load(bundle), manifest, **changes)
     with pytest.raises(UsageError, match=message):
+        certify(bundle, manifest, tmp_path / "out", browser=file, part="all")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"ood": float("nan")}, r"the out-of-distribution score \(ood\) nan; it is a finite number"),
+        ({"milliseconds": float("inf")}, r"the time inf \(milliseconds\); it is a finite number from 0 on"),
+        ({"milliseconds": -3}, r"the time -3 \(milliseconds\)"),
+        ({"probabilities": [float("nan"), 0.5]}, "the probability nan of covid-19; a probability is between 0 and 1"),
+        ({"probabilities": [0.5, 5]}, "the probability 5 of normal"),
+        ({"probabilities": [-4, 0.5]}, "the probability -4 of covid-19"),
+        ({"probabilities": [0.5]}, "1 probabilities; there are 2 labels"),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused_with_its_image(
+    bundle: Path, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    model = load(bundle)
+    images = [{"sha256": f"{number:064x}", "probabilities": [0, 1], "ood": -1e9} for number in range(3)]
+    about = {"schema": "pneumoscope-browser-run/1", "bundle": model.identity, "about": "a browser"}
+    file = tmp_path / "run.json"
+    file.write_text(json.dumps(about | {"labels": list(model.labels), "images": images}))
+    assert len(read_browser_run(file, model.identity, model.labels).images) == 3
+    images[1] = {"sha256": "abcdef" + 58 * "0", "probabilities": [0.5, 0.5]} | changes
+    file.write_text(json.dumps(about | {"labels": list(model.labels), "images": images}))
+    with pytest.raises(UsageError, match=f"run.json: the image abcdef000000 has {message}.* write it again") as caught:
+        read_browser_run(file, model.identity, model.labels)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_image_that_a_browser_answered_twice_is_refused(bundle: Path, manifest: Manifest, tmp_path: Path) -> None:
+    model = load(bundle)
+    file = browser_file(tmp_path / "run.json", model, manifest)
+    run = json.loads(file.read_text())
+    file.write_text(json.dumps(run | {"images": [*run["images"], run["images"][4]]}))
+    name = run["images"][4]["sha256"][:12]
+    with pytest.raises(UsageError, match=f"has the image {name} twice; .* Choose each file once"):
         certify(bundle, manifest, tmp_path / "out", browser=file, part="all")
     assert not (tmp_path / "out").exists()
 

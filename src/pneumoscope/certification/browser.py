@@ -13,11 +13,12 @@ The file is JSON::
     }
 
 ``labels`` are the card's, in its order; ``ood`` and ``milliseconds`` may be left out. Images are found again by the
-hash of their file, so that a browser, which sees no paths, can name them.
+hash of their file, so that a browser, which sees no paths, can name them; each occurs once.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +31,8 @@ from pneumoscope.core.errors import UsageError
 from pneumoscope.core.frozen import Frozen
 
 WRITE_AGAIN = "Let the browser write it again for this bundle and these images."
+ROUNDING = 1e-6
+"""How far float32 may carry a probability past 0 or 1."""
 
 
 class BrowserImage(Frozen):
@@ -60,7 +63,8 @@ def read_browser_run(path: Path, identity: str, labels: tuple[str, ...]) -> Brow
         labels: Of its card.
 
     Raises:
-        UsageError: There is no such file, it is no such record, or is about another bundle.
+        UsageError: There is no such file, it is no such record, is about another bundle, names an image twice, or has
+            a number that cannot be: a probability outside 0 to 1, a score or a time that is not finite.
     """
     if not path.is_file():
         raise UsageError(str(path), "there is no such file.", WRITE_AGAIN)
@@ -77,15 +81,35 @@ def read_browser_run(path: Path, identity: str, labels: tuple[str, ...]) -> Brow
         raise UsageError(
             str(path), f"has the labels {', '.join(run.labels)}; the card has {', '.join(labels)}.", WRITE_AGAIN
         )
-    wrong = next((one for one in run.images if len(one.probabilities) != len(labels)), None)
-    if wrong is not None:
-        raise UsageError(
-            str(path),
-            f"has {len(wrong.probabilities)} probabilities for the image {wrong.sha256[:12]}; there are {len(labels)} "
-            "labels.",
-            WRITE_AGAIN,
-        )
+    seen: set[str] = set()
+    for one in run.images:
+        wrong = _problem_of(one, labels)
+        if wrong is not None:
+            raise UsageError(str(path), f"the image {one.sha256[:12]} has {wrong}.", WRITE_AGAIN)
+        if one.sha256 in seen:
+            raise UsageError(
+                str(path),
+                f"has the image {one.sha256[:12]} twice; each image is answered once.",
+                "Choose each file once, also where two have the same content, and let the browser write it again.",
+            )
+        seen.add(one.sha256)
     return run
+
+
+def _problem_of(image: BrowserImage, labels: tuple[str, ...]) -> str | None:
+    """Return what is wrong with the numbers of an image, and the rule; None where they can be."""
+    given = image.probabilities
+    if len(given) != len(labels):
+        return f"{len(given)} probabilities; there are {len(labels)} labels"
+    for label, probability in zip(labels, given, strict=True):
+        if not -ROUNDING <= probability <= 1 + ROUNDING:  # written so that NaN fails too
+            return f"the probability {probability:.9g} of {label}; a probability is between 0 and 1"
+    if image.ood is not None and not math.isfinite(image.ood):
+        return f"the out-of-distribution score (ood) {image.ood:g}; it is a finite number, or left out"
+    time = image.milliseconds
+    if time is not None and not (math.isfinite(time) and time >= 0):
+        return f"the time {time:g} (milliseconds); it is a finite number from 0 on, or left out"
+    return None
 
 
 def match_images(run: BrowserRun, hashes: list[str], path: Path, least: int) -> tuple[NDArray[np.bool_], Answers]:

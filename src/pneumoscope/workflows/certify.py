@@ -316,7 +316,8 @@ def _describe_machine() -> str:
 
 def _write_images(path: Path, rows: Manifest, hashes: list[str]) -> None:
     files = pd.DataFrame({"sha256": hashes, "file": [str(file) for file in rows.paths()]})
-    write_text(path, files.to_csv(index=False))
+    # Of files with the same content one is enough: a browser's run has each image once.
+    write_text(path, files.drop_duplicates("sha256").to_csv(index=False))
 
 
 def _keep(result: Certificate, model: Model, small: Model | None, rows: Manifest, callbacks: Callbacks) -> None:
