@@ -105,7 +105,13 @@ def test_findings_travel_with_the_manifest(tmp_path: Path, make_row: Callable[..
 
 
 @pytest.mark.parametrize(
-    ("label", "findings"), [("normal", '{"nodule":true}'), ("covid-19", '{"covid-19":false,"nodule":true}')]
+    ("label", "findings"),
+    [
+        ("normal", '{"nodule":true}'),
+        ("covid-19", '{"covid-19":false,"nodule":true}'),
+        ("viral-pneumonia", '{"pneumonia":false}'),
+        ("viral-pneumonia", '{"lung-opacity":false}'),  # the parent's parent
+    ],
 )
 def test_a_label_and_its_findings_must_agree(
     label: str, findings: str, make_row: Callable[..., dict[str, Any]]
@@ -130,4 +136,33 @@ def test_a_table_of_ones_own_states_several_findings(tmp_path: Path) -> None:
     assert manifest.table.findings.fillna("").tolist() == ['{"nodule":false}', '{"mass":true,"nodule":true}', ""]
     table.write_text("\n".join(["image,label,found", rows[0], '1.png,other,"{""mas"": true}"']))
     with pytest.raises(ManifestError, match="Did you mean 'mass'"):
+        import_data("csv", table, columns={"findings": "found"})
+
+
+@pytest.mark.parametrize(
+    ("label", "findings", "problem"),
+    [
+        ("viral-pneumonia", {"pneumonia": False}, "who has viral-pneumonia has pneumonia, which is absent"),
+        ("viral-pneumonia", {"lung-opacity": False}, "who has viral-pneumonia has lung-opacity, which is absent"),
+        ("pneumonia", {"pneumonia": False}, "pneumonia is absent"),
+        ("normal", {"pneumonia": True}, "pneumonia is present, so the image is not normal"),
+        ("pneumonia", {"viral-pneumonia": False}, None),
+        ("viral-pneumonia", {"pneumonia": True, "nodule": False}, None),
+        ("other", {"pneumonia": False}, None),
+    ],
+)
+def test_a_row_whose_label_and_findings_contradict_each_other_is_named(
+    tmp_path: Path, label: str, findings: dict[str, bool], problem: str | None
+) -> None:
+    for number in range(2):
+        pixels = np.random.default_rng(number).integers(0, 255, (90, 80), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    table = tmp_path / "table.csv"
+    cell = write_findings(findings).replace('"', '""')
+    table.write_text(f'image,label,found\n0.png,normal,\n1.png,{label},"{cell}"\n')
+    if problem is None:
+        manifest, _ = import_data("csv", table, columns={"findings": "found"})
+        assert manifest.table.findings[1] == write_findings(findings)
+        return
+    with pytest.raises(ManifestError, match=rf"^table\.csv, row 3: .*{label}.*: {problem}\. .*correct one of them"):
         import_data("csv", table, columns={"findings": "found"})

@@ -18,7 +18,7 @@ from pneumoscope.core.labels import PARTS, VIEWS, LabelSet
 from pneumoscope.core.registry import suggestion
 from pneumoscope.data.boxes import parse_boxes
 from pneumoscope.data.cells import MAX_AGE
-from pneumoscope.data.findings import contradicts, parse_findings
+from pneumoscope.data.findings import find_contradiction, parse_findings
 from pneumoscope.data.structures import LUNG_DEFINITIONS
 
 if TYPE_CHECKING:
@@ -251,13 +251,17 @@ def _check_rows(table: pd.DataFrame, labels: LabelSet) -> None:
         raise ManifestError("manifest", _many(lines, len(lines)), "An image may occur once per source.")
     stated = table[["label", "findings"]].dropna()
     wrong = {
-        (label, text)
+        (label, text): reason
         for label, text in set(zip(stated["label"], stated["findings"], strict=True))
-        if contradicts(label, parse_findings(text, "findings", labels), labels)
+        if (reason := find_contradiction(label, parse_findings(text, "findings", labels), labels)) is not None
     }
     if wrong:
         pairs = zip(stated.index, stated["label"], stated["findings"], strict=True)
-        lines = [f"row {row}, label {label}, findings {text}" for row, label, text in pairs if (label, text) in wrong]
+        lines = [
+            f"row {row}, label {label}, findings {text}: {wrong[label, text]}"
+            for row, label, text in pairs
+            if (label, text) in wrong
+        ]
         raise ManifestError("manifest", _many(lines, len(lines)), "An image's label and its findings must agree.")
     placed = table[["group", "split"]].dropna()
     divided = placed.drop_duplicates()["group"]

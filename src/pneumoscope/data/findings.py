@@ -56,17 +56,24 @@ def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return dict(pairs)
 
 
-def contradicts(label: str, findings: Mapping[str, bool], labels: LabelSet) -> bool:
-    """Return whether an image's one label and its findings exclude each other.
+def find_contradiction(label: str, findings: Mapping[str, bool], labels: LabelSet) -> str | None:
+    """Return how an image's one label and its findings exclude each other.
 
     Args:
         label: Its one label.
         findings: Label -> present or absent.
         labels: The vocabulary.
+
+    Returns:
+        A clause for an error; None where they agree.
     """
     if label == labels.none_label:
-        return any(findings.values())
-    return findings.get(label) is False
+        present = next((name for name, value in findings.items() if value), None)
+        return None if present is None else f"{present} is present, so the image is not {label}"
+    if findings.get(label) is False:
+        return f"{label} is absent"
+    wider = next((name for name in labels.ancestors(label) if findings.get(name) is False), None)
+    return None if wider is None else f"who has {label} has {wider}, which is absent"
 
 
 def write_findings(findings: Mapping[str, bool]) -> str:

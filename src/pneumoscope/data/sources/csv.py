@@ -13,7 +13,7 @@ from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.core.labels import LabelSet
 from pneumoscope.core.registry import several, suggestion
 from pneumoscope.data.cells import CellReader, cell_text
-from pneumoscope.data.findings import parse_findings, write_findings
+from pneumoscope.data.findings import find_contradiction, parse_findings, write_findings
 from pneumoscope.data.image_index import ImageIndex, is_address, is_foreign
 from pneumoscope.data.label_terms import LabelTerms
 from pneumoscope.data.mask_columns import MASK_COLUMNS, MaskColumns
@@ -81,7 +81,7 @@ def scan(path: Path, options: ImportOptions) -> Listing:
                     image=relative_name(image, folder),
                     label=label,
                     raw_label=raw,
-                    findings=_read_findings(cell.get("findings", ""), where, options.vocabulary),
+                    findings=_read_findings(cell.get("findings", ""), label, where, options.vocabulary),
                     patient_id=cell_text(cell.get("patient_id", "")),
                     study_id=cell_text(cell.get("study_id", "")),
                     view=reader.view(cell.get("view", ""), where),
@@ -110,9 +110,23 @@ def scan(path: Path, options: ImportOptions) -> Listing:
     return listing
 
 
-def _read_findings(text: str, where: str, labels: LabelSet) -> str | None:
-    """Return a cell of findings as a manifest holds it; None where it is blank."""
-    return write_findings(parse_findings(text, where, labels)) if text.strip() else None
+def _read_findings(text: str, label: str, where: str, labels: LabelSet) -> str | None:
+    """Return a cell of findings as a manifest holds it; None where it is blank.
+
+    Raises:
+        ManifestError: It is no such cell, or contradicts the label of its row.
+    """
+    if not text.strip():
+        return None
+    findings = parse_findings(text, where, labels)
+    problem = find_contradiction(label, findings, labels)
+    if problem is not None:
+        raise ManifestError(
+            where,
+            f"has the label {quote(label)} and the findings {quote(text.strip())}: {problem}.",
+            "An image's label and its findings must agree: correct one of them.",
+        )
+    return write_findings(findings)
 
 
 def _missing_images(path: Path, folder: Path, index: ImageIndex, missing: list[str]) -> ManifestError:
