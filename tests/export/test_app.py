@@ -49,6 +49,13 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert not list(folder.rglob("rendering-engine*"))
 
 
+def test_a_bundle_is_named_once(tmp_path: Path) -> None:
+    for twice in (["opacity", "opacity"], ["covid", "opacity", "builtin"]):
+        with pytest.raises(UsageError, match=r"is given twice .* Name each bundle once"):
+            export_bundle(twice, "app", tmp_path / "app")
+    assert not (tmp_path / "app").exists()
+
+
 def test_several_bundles_are_for_this_format_alone(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="takes one bundle, not 2"):
         export_bundle(["opacity", "covid"], "ort", tmp_path / "a")

@@ -13,7 +13,7 @@ from bundles import write_bundle
 from pneumoscope.bundle.card import OUTPUTS
 from pneumoscope.bundle.runtime import load
 from pneumoscope.bundle.verify import verify
-from pneumoscope.core.errors import BundleError, ParityError, UsageError
+from pneumoscope.core.errors import BundleError, MissingBundleError, ParityError, UsageError
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.export.formats import FORMATS
@@ -39,6 +39,9 @@ def test_real_images_are_asked_for_where_they_are_needed_and_refused_where_not(t
         export_bundle("covid", "int8", tmp_path / "a")
     with pytest.raises(UsageError, match="is not used by the format ort"):
         export_bundle("covid", "ort", tmp_path / "b", data=tmp_path / "m.parquet")
+    for option in ({"images": 20}, {"part": "all"}, {"seed": 1}, {"roots": {"nih": tmp_path}}):
+        with pytest.raises(UsageError, match=f"`{next(iter(option))}=.* is not used by the format ort. Leave it out"):
+            export_bundle("covid", "ort", tmp_path / "b", **option)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine")
     with pytest.raises(UsageError, match="is not empty"):
@@ -104,6 +107,24 @@ def test_an_int8_bundle_is_a_bundle_of_its_own_that_names_its_parent(quantised: 
     assert parent.identity[:12] in child.card.limits[0]
     assert (quantised / "model.onnx").stat().st_size < (parent.folder / "model.onnx").stat().st_size
     verify(quantised)
+
+
+def test_a_bundle_of_8_bits_is_not_quantised_again(quantised: Path, tmp_path: Path) -> None:
+    """It is refused before radiographs are asked for, and before the manifest is read, which is not there."""
+    problem = f"has 8-bit weights already.* its parent, {load('covid').identity[:12]}"
+    for data in (None, tmp_path / "m.parquet"):
+        with pytest.raises(UsageError, match=problem) as caught:
+            export_bundle(quantised, "int8", tmp_path / "again", data=data)
+        assert caught.value.exit_code == 2
+    assert not (tmp_path / "again").exists()
+
+
+def test_what_is_no_bundle_is_refused_alike(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for folder, problem in ((tmp_path / "empty", "card.json is missing"), (tmp_path / "nosuch", "it is not there")):
+        with pytest.raises(MissingBundleError, match=f"is not a bundle: {problem}") as caught:
+            export_bundle(folder, "ort", tmp_path / "a")
+        assert caught.value.exit_code == 2
 
 
 def test_int8_quantises_what_lies_between_convolutions_and_nothing_else(quantised: Path) -> None:

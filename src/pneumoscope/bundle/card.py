@@ -386,18 +386,19 @@ def read_card(folder: str | Path) -> tuple[Card, str]:
         The card and the bundle's identity.
 
     Raises:
-        BundleError: A file is missing or a symbolic link, the schema is another, or the graph is not the one the card
-            was written for.
-        MissingBundleError: The folder does not exist or is no folder; a kind of `BundleError`.
+        BundleError: The graph is missing or a file is a symbolic link, the schema is another, or the graph is not the
+            one the card was written for.
+        MissingBundleError: The folder does not exist, is no folder, or has no card; a kind of `BundleError`.
     """
     folder = Path(folder)
     card_path, model_path = folder / "card.json", folder / "model.onnx"
     for path in (card_path, model_path):
         if not path.is_file():
             way_out = "Name a folder that holds card.json and model.onnx."
-            if folder.is_dir():
+            if folder.is_dir() and path != card_path:
                 raise BundleError(str(folder), f"is not a bundle: {path.name} is missing.", way_out)
             what = "it is no folder" if folder.exists() else "it is not there"
+            what = "card.json is missing" if folder.is_dir() else what
             raise MissingBundleError(str(folder), f"is not a bundle: {what}.", way_out)
     check_links(folder)
     raw = card_path.read_bytes()

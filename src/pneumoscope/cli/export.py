@@ -26,11 +26,12 @@ def export(
         Path | None, typer.Option(help="int8: the manifest (Parquet) of the radiographs it looks at.")
     ] = None,
     split: Annotated[
-        str, typer.Option(help="int8: calibration, validation, train, or all; never the part test.")
-    ] = "calibration",
-    images: Annotated[int, typer.Option(min=10, help="int8: how many of them.")] = 200,
+        str | None,
+        typer.Option(help="int8: calibration, validation, train, all; never the part test.  [default: calibration]"),
+    ] = None,
+    images: Annotated[int | None, typer.Option(min=10, help="int8: how many of them.  [default: 200]")] = None,
     roots: Roots = None,
-    seed: Annotated[int, typer.Option(min=0, help="int8: which of them.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="int8: which of them.  [default: 0]")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a bundle in another format, and compare it with the bundle where this machine can."""

@@ -87,6 +87,10 @@ Raises `ParityError` where they differ too much, and `MissingExtraError` where a
 """
 
 
+def take_any(_: Model) -> None:
+    """Take every bundle, as most formats do."""
+
+
 @dataclass(frozen=True)
 class Format:
     """An export format.
@@ -97,6 +101,7 @@ class Format:
         write: Writes and checks the files.
         images: Whether it needs real radiographs: "needed" or "unused".
         several: Whether it takes several bundles at once.
+        check: Raises a `UsageError` for a bundle that the format does not take, before any image is looked at.
     """
 
     name: str
@@ -104,6 +109,7 @@ class Format:
     write: Writer
     images: Literal["needed", "unused"] = "unused"
     several: bool = False
+    check: Callable[[Model], None] = take_any
 
 
 def drawn_images() -> list[NDArray[np.float32]]:

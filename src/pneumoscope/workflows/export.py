@@ -18,6 +18,8 @@ from pneumoscope.export.format import ExportJob, ExportReport
 from pneumoscope.export.formats import FORMATS
 
 LEAST_IMAGES = 10
+PART, IMAGES = "calibration", 200
+"""The part and the number of images that a format looks at by default."""
 
 
 @dataclass(frozen=True)
@@ -44,10 +46,10 @@ def export_bundle(
     out: str | Path | None = None,
     *,
     data: Manifest | str | Path | None = None,
-    part: str = "calibration",
-    images: int = 200,
+    part: str | None = None,
+    images: int | None = None,
     roots: Mapping[str, str | Path] | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     callbacks: Callbacks = SILENT,
 ) -> Exported:
     """Write a bundle in another format, and compare the files with the bundle where this machine can run them.
@@ -59,18 +61,20 @@ def export_bundle(
         out: Folder for the files, which must be new or empty; by default the name of the bundle and of the format, in
             the current folder.
         data: Of formats that need radiographs (``int8``): the manifest or its file.
-        part: The part whose images they look at, or "all" for every image that is not of the part test.
-        images: How many of them, 10 or more; they are drawn at random.
-        roots: Source -> folder, where a source has moved since the manifest was written.
-        seed: Decides which images.
+        part: Of the same formats: the part whose images they look at, or "all" for every image that is not of the part
+            test; by default "calibration".
+        images: Of the same: how many, 10 or more, by default 200; they are drawn at random.
+        roots: Of the same: source -> folder, where a source has moved since the manifest was written.
+        seed: Of the same: decides which images; by default 0.
         callbacks: Receive the progress.
 
     Returns:
         The folder, its files, and what the format says of them.
 
     Raises:
-        UsageError: There is no such format, the folder is not empty, ``data`` is missing or not used, or there are
-            several models and the format takes one.
+        UsageError: There is no such format, the folder is not empty, ``data`` is missing, an argument is not used by
+            the format, the format does not take this bundle, there are several models and it takes one, or one model is
+            named twice.
         MissingExtraError: A library for the format is not installed.
         BundleError: The bundle is incomplete or altered.
         ManifestError: The part has no images.
@@ -82,23 +86,25 @@ def export_bundle(
     form = FORMATS.get(to)
     check_least(LEAST_IMAGES, images=images)
     check_least(0, seed=seed)
-    if form.images == "needed" and data is None:
-        raise UsageError(
-            f"format {to}",
-            "looks at real radiographs, and none are given: drawn ones would set ranges that no patient has.",
-            f"Give a manifest: {argument('data', 'manifest.parquet')}.",
-        )
-    if form.images == "unused" and data is not None:
-        raise UsageError(argument("data", str(data)), f"is not used by the format {to}.", "Leave it out.")
+    if form.images == "unused":
+        _check_unused(to, data=data, part=part, images=images, roots=roots or None, seed=seed)
     if out is not None:
         _check_folder(Path(out))
     given = (model,) if isinstance(model, Model | str | Path) else tuple(model)
     if len(given) != 1 and not (given and form.several):
         raise UsageError(f"format {to}", f"takes one bundle, not {len(given)}.", "Export each by itself.")
     loaded, *others = [model_of(each) for each in given]
+    _check_once([loaded, *others])
+    form.check(loaded)
+    if form.images == "needed" and data is None:
+        raise UsageError(
+            f"format {to}",
+            "looks at real radiographs, and none are given: drawn ones would set ranges that no patient has.",
+            f"Give a manifest: {argument('data', 'manifest.parquet')}.",
+        )
     folder = Path(f"{loaded.card.name}-{to}") if out is None else Path(out)
     _check_folder(folder)
-    rows = None if data is None else _choose_rows(data, roots, part, images, seed)
+    rows = None if data is None else _choose_rows(data, roots, part or PART, images or IMAGES, seed or 0)
     if rows is not None and bool(rows.table["source"].str.startswith("synthetic").any()):
         callbacks.message("note: these are drawn images (phantoms). The result is for demonstration only.")
     with draft_folder(folder) as draft:
@@ -110,6 +116,35 @@ def export_bundle(
 def _whole(model: Model) -> Model:
     """Return the model of all findings: a view of one of them shares the whole graph."""
     return model if model.place is None else model_of(model.folder)
+
+
+def _check_unused(to: str, **given: object) -> None:
+    """Check that no argument is given that a format has no use for.
+
+    Args:
+        to: The format.
+        given: Argument -> value; None: not given.
+
+    Raises:
+        UsageError: One is given.
+    """
+    for name, value in given.items():
+        if value is not None:
+            shown = str(value) if isinstance(value, Manifest | Path) else value
+            raise UsageError(argument(name, shown), f"is not used by the format {to}.", "Leave it out.")
+
+
+def _check_once(models: Sequence[Model]) -> None:
+    """Check that no bundle is named twice, by whatever name.
+
+    Raises:
+        UsageError: One is.
+    """
+    seen: dict[str, Model] = {}
+    for model in models:
+        if model.identity in seen:
+            raise UsageError(str(model.folder), f"is given twice ({model.identity[:12]}).", "Name each bundle once.")
+        seen[model.identity] = model
 
 
 def _check_folder(folder: Path) -> None:

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from pneumoscope import __version__
 from pneumoscope.bundle.card import Card, identity
 from pneumoscope.bundle.runtime import Model, load
-from pneumoscope.core.errors import BundleError
+from pneumoscope.core.errors import BundleError, UsageError
 from pneumoscope.core.files import sha256_of, write_json, write_text
 from pneumoscope.export.fold import fold_constants
 from pneumoscope.export.format import ExportJob, ExportReport, Format
@@ -36,8 +36,24 @@ QUANTISED = ("Conv", "Add", "Clip")
 MOST_FLOAT = 6
 """Convolutions from the image on that stay float32 in a deep network. With the first alone 9 of 500 decisions of the
 built-in opacity model changed, with six 2 to 7, for a tenth of the speed; more did not help (docs/decisions.md)."""
+EIGHT_BITS = frozenset({"QuantizeLinear", "DequantizeLinear"})
+"""Operators of a graph that was quantised."""
 COMPARED = 32
 """Images on which the new bundle is compared with the old one."""
+
+
+def _check(model: Model) -> None:
+    """Refuse a bundle that has 8-bit weights already: the quantiser stops at them with an error of its own."""
+    import onnx
+
+    if any(node.op_type in EIGHT_BITS for node in onnx.load(model.folder / "model.onnx").graph.node):
+        parent = model.card.derived_from
+        whose = "the bundle that it was made of" if parent is None else f"its parent, {parent[:12]}"
+        raise UsageError(
+            str(model.folder),
+            "has 8-bit weights already; int8 quantises float32.",
+            f"Use it as it is, or name {whose}.",
+        )
 
 
 def _write(job: ExportJob) -> ExportReport:
@@ -194,4 +210,6 @@ def _describe(job: ExportJob, path: Path) -> Card:
     )
 
 
-FORMAT = Format("int8", "A bundle with 8-bit weights: smaller, and faster on most processors.", _write, "needed")
+FORMAT = Format(
+    "int8", "A bundle with 8-bit weights: smaller, and faster on most processors.", _write, "needed", check=_check
+)
