@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -102,7 +103,12 @@ def quantised(phantom_set: Manifest, tmp_path_factory: pytest.TempPathFactory) -
 def test_an_int8_bundle_is_a_bundle_of_its_own_that_names_its_parent(quantised: Path) -> None:
     parent, child = load("covid"), load(quantised)
     assert child.card.derived_from == parent.identity != child.identity
-    assert child.card.synthetic  # its ranges come from drawn images
+    # It learnt from what its parent learnt from; the drawn images set its ranges alone.
+    assert child.card.synthetic is parent.card.synthetic is False
+    assert re.search(r"calibrated on 10 images \(synthetic-.*\), all of them drawn \(phantoms\)", child.card.limits[0])
+    page = (quantised / "CARD.md").read_text("utf-8")
+    assert "all of them drawn" in page
+    assert "Trained on drawn images" not in page
     assert "not audited" in child.card.stamps
     assert parent.identity[:12] in child.card.limits[0]
     assert (quantised / "model.onnx").stat().st_size < (parent.folder / "model.onnx").stat().st_size

@@ -26,6 +26,7 @@ from pneumoscope.bundle.card import Card, identity
 from pneumoscope.bundle.runtime import Model, load
 from pneumoscope.core.errors import BundleError, UsageError
 from pneumoscope.core.files import sha256_of, write_json, write_text
+from pneumoscope.data.manifest import Manifest
 from pneumoscope.export.fold import fold_constants
 from pneumoscope.export.format import ExportJob, ExportReport, Format
 from pneumoscope.export.sessions import largest_differences
@@ -184,14 +185,26 @@ def _keep_standard_operators(path: Path) -> None:
     onnx.save(model, path)
 
 
+def _describe_images(rows: Manifest | None) -> str:
+    """Return the number of the images that set the ranges, their sources, and how many are drawn."""
+    if rows is None:
+        return "no images"
+    sources = rows.table["source"]
+    drawn = int(sources.str.startswith("synthetic").sum())
+    said = f"{len(rows)} images ({', '.join(sorted(set(sources)))})"
+    if not drawn:
+        return said
+    how_many = "all of them drawn (phantoms)" if drawn == len(rows) else f"{drawn} of them drawn (phantoms)"
+    return f"{said}, {how_many}, which set ranges that no patient has"
+
+
 def _describe(job: ExportJob, path: Path) -> Card:
     """Return the card: the parent's, with what changed."""
     parent = job.model
-    rows = job.rows
-    seen = "" if rows is None else f"{len(rows)} images ({', '.join(sorted(set(rows.table['source'])))})"
     said = (
-        f"An 8-bit copy of {parent.card.name} {parent.card.version} ({parent.identity[:12]}), calibrated on {seen}. "
-        "All figures and thresholds here are those of that bundle; how far this one differs is measured by certify."
+        f"An 8-bit copy of {parent.card.name} {parent.card.version} ({parent.identity[:12]}), calibrated on "
+        f"{_describe_images(job.rows)}. All figures and thresholds here are those of that bundle; how far this one "
+        "differs is measured by certify."
     )
     return parent.card.model_copy(
         update={
@@ -202,8 +215,6 @@ def _describe(job: ExportJob, path: Path) -> Card:
             "stamps": ("not audited", *(stamp for stamp in parent.card.stamps if stamp != "not audited")),
             "derived_from": parent.identity,
             "borders": parent.card.borders,
-            "synthetic": parent.card.synthetic
-            or (rows is not None and bool(rows.table["source"].str.startswith("synthetic").any())),
             "model_sha256": sha256_of(path),
             "model_bytes": path.stat().st_size,
         }
