@@ -226,6 +226,27 @@ def test_an_altered_network_is_not_kept(site: Site, phone: Page) -> None:
     assert phone.locator(PICK).count() == 0
 
 
+def test_a_download_that_breaks_off_goes_on_where_it_stopped(site: Site, phone: Page) -> None:
+    listed = site.api("GET", "/api/device")["bundles"]
+    (lungs,) = (bundle for bundle in listed if bundle["role"] == "lungs")
+    phone.route("**/" + lungs["model"]["path"], lambda route: route.fulfill(status=404))
+    phone.goto(f"{site.url}/device.html")
+    phone.get_by_role("button", name="Download (").click()
+    expect(phone.get_by_role("alert")).to_contain_text("The download broke off.")
+    expect(phone.get_by_role("alert")).to_contain_text("Kept of it: gatekeeper.")
+    phone.reload()
+    main = phone.locator("main")
+    expect(main).to_contain_text("Unfinished download")
+    assert main.get_by_role("heading", name="On this device").count() == 1  # the page's title, and no list
+    phone.unroute_all()
+    size = sum(one[part]["bytes"] for one in listed if one["role"] != "gatekeeper" for part in ("card", "model"))
+    button = phone.get_by_role("button", name="Download (")
+    expect(button).to_have_text(f"Download ({size / 1e6:.1f} MB)")
+    assert obstacles(phone) == []
+    button.click()
+    phone.locator(PICK).wait_for(state="attached")
+
+
 def test_the_browser_answers_as_the_server_does(site: Site, new_page: Callable[..., Page], tmp_path: Path) -> None:
     page = new_page(PHONE, **TOUCH)
     watch = watched(page, site.url)

@@ -40,6 +40,13 @@ export interface LungsCard {
 }
 export type ClassifierCard = Card & { population?: Population | null };
 
+/** Return the classifiers that can be asked, of the bundles that are kept: none without gatekeeper and lungs. */
+export function findUsable(kept: readonly ListedBundle[]): ListedBundle[] {
+  const roles = new Set(kept.map((bundle) => bundle.role));
+  if (!roles.has("gatekeeper") || !roles.has("lungs")) return [];
+  return kept.filter((bundle) => bundle.role === "classifier");
+}
+
 /** Return whether a flat border is cut off before a classifier looks. */
 export function cutsBorders(card: ClassifierCard): boolean {
   return (card.borders ?? "kept") !== "kept";

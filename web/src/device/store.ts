@@ -3,10 +3,14 @@ import type { BundleFile, BundleList, ListedBundle } from "./bundle";
 
 const CACHE = "pneumoscope-bundles-1";
 const SCHEMA = 1;
+const FILES = ["card.json", "model.onnx"] as const;
+type FileName = (typeof FILES)[number];
 
 /** A download failed, or its bytes are not those of the list. */
 export class DownloadProblem extends Error {
   readonly kind: "unreachable" | "login" | "altered" | "unsupported";
+  /** Names of the bundles that the same download had kept before; null: it was no download of bundles. */
+  kept: string[] | null = null;
   constructor(kind: DownloadProblem["kind"], message: string) {
     super(message);
     this.kind = kind;
@@ -90,7 +94,7 @@ async function fetchFile(address: URL, file: BundleFile, onProgress: (bytes: num
   return bytes;
 }
 
-/** Return the bundles that this browser keeps. */
+/** Return the bundles of which this browser keeps all files. */
 export async function listKept(): Promise<ListedBundle[]> {
   if (!canKeep()) return [];
   const cache = await caches.open(CACHE);
@@ -98,13 +102,16 @@ export async function listKept(): Promise<ListedBundle[]> {
   for (const request of await cache.keys()) {
     if (!request.url.endsWith("/bundle.json")) continue;
     const response = await cache.match(request);
-    if (response) kept.push((await response.json()) as ListedBundle);
+    const bundle = (await response?.json()) as ListedBundle | undefined;
+    if (!bundle) continue;
+    const files = FILES.map((name) => cache.match(key(bundle.identity, name)));
+    if ((await Promise.all(files)).every((file) => file !== undefined)) kept.push(bundle);
   }
   return kept;
 }
 
 /** Return a kept file, checked again: what lies in a browser's store may be altered. */
-export async function readKept(bundle: ListedBundle, name: "card.json" | "model.onnx"): Promise<Uint8Array> {
+export async function readKept(bundle: ListedBundle, name: FileName): Promise<Uint8Array> {
   const cache = await caches.open(CACHE);
   const response = await cache.match(key(bundle.identity, name));
   if (!response) throw new DownloadProblem("altered", `${bundle.name}: ${name} is no longer kept`);
@@ -117,5 +124,5 @@ export async function readKept(bundle: ListedBundle, name: "card.json" | "model.
 /** Forget a bundle. */
 export async function forget(identity: string): Promise<void> {
   const cache = await caches.open(CACHE);
-  for (const name of ["bundle.json", "card.json", "model.onnx"]) await cache.delete(key(identity, name));
+  for (const name of ["bundle.json", ...FILES]) await cache.delete(key(identity, name));
 }

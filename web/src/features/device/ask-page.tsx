@@ -8,7 +8,7 @@ import { formatNumber, t } from "../../i18n";
 import { decisionText } from "../study/decision-text";
 import { DeviceAnswer } from "./device-answer";
 import { DeviceProblemNote } from "./device-problem";
-import { cards, chosen, classifiers, isReady, kept, type Shown, shown } from "./device-state";
+import { cards, chosen, classifiers, isReady, kept, problem as keptProblem, type Shown, shown } from "./device-state";
 import { addEntry } from "./history";
 import { NetworkSheet } from "./network-sheet";
 import { NetworksPage } from "./networks-page";
@@ -91,7 +91,9 @@ export function AskPage() {
           {t("device.running")}
         </p>
       )}
-      {problem.value !== null && <DeviceProblemNote error={problem.value} />}
+      {(problem.value ?? keptProblem.value) !== null && (
+        <DeviceProblemNote error={problem.value ?? keptProblem.value} />
+      )}
       {picture?.answered && !busy.value && problem.value === null && (
         <Answers picture={picture} onOverride={() => void run(picture, true)} />
       )}

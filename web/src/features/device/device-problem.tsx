@@ -13,8 +13,14 @@ export function DeviceProblemNote({ error }: { error: unknown }) {
   );
 }
 
-function describe(error: unknown): string {
-  if (error instanceof DownloadProblem) return `${t(`device.download.${error.kind}` as Key)} (${error.message})`;
+/** Return a problem in the page's language. */
+export function describe(error: unknown): string {
+  if (error instanceof DownloadProblem) {
+    const words = `${t(`device.download.${error.kind}` as Key)} (${error.message})`;
+    if (error.kept === null) return words;
+    const names = error.kept.join(", ");
+    return `${words} ${names ? t("device.broken-off", { names }) : t("device.broken-off-none")}`;
+  }
   if (error instanceof DeviceProblem) {
     const { code, values } = error;
     const kind = typeof values.kind === "string" ? findMessage(`file.${code}.${values.kind}`, values) : null;

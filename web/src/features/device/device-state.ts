@@ -1,6 +1,6 @@
 // The state of the page "on this device".
 import { signal } from "@preact/signals";
-import type { BundleList, ClassifierCard, ListedBundle } from "../../device/bundle";
+import { type BundleList, type ClassifierCard, findUsable, type ListedBundle } from "../../device/bundle";
 import { loadModels } from "../../device/engine";
 import type { Answered, Loaded } from "../../device/messages";
 import { DownloadProblem, download, fetchList, listKept, readKept } from "../../device/store";
@@ -13,7 +13,10 @@ export const kept = signal<ListedBundle[] | null>(null);
 export const cards = signal<Record<string, ClassifierCard>>({});
 /** Identities of the networks that are asked, in the order of the list. */
 export const chosen = signal<string[]>([]);
+/** Why a download broke off, or why what is kept can't be loaded. */
 export const problem = signal<unknown>(null);
+/** Why the list of what can be downloaded is not there. */
+export const offerProblem = signal<unknown>(null);
 /** Bytes of the download that runs, of all its bytes. */
 export const progress = signal<{ done: number; all: number } | null>(null);
 export const loaded = signal<Loaded | null>(null);
@@ -29,24 +32,23 @@ export interface Shown {
 }
 export const shown = signal<Shown | null>(null);
 
-export const classifiers = () => (kept.value ?? []).filter((bundle) => bundle.role === "classifier");
+/** The networks on this device: kept with gatekeeper and lungs. */
+export const classifiers = () => findUsable(kept.value ?? []);
+/** What a download that broke off left, which no network can be asked with. */
+export const leftovers = () => (classifiers().length ? [] : (kept.value ?? []));
 export const sizeOf = (bundle: ListedBundle) => bundle.card.bytes + bundle.model.bytes;
 
 /** Whether an image can be asked about: gatekeeper, lungs and a chosen network are kept. */
 export function isReady(): boolean {
-  const roles = new Set((kept.value ?? []).map((bundle) => bundle.role));
-  return roles.has("gatekeeper") && roles.has("lungs") && chosen.value.length > 0;
+  return classifiers().some((bundle) => chosen.value.includes(bundle.identity));
 }
 
 /** Read what is kept; the networks that were chosen last are chosen again. */
 export async function readState(): Promise<void> {
   const all = await listKept();
   const read: Record<string, ClassifierCard> = {};
-  for (const bundle of all)
-    if (bundle.role === "classifier")
-      read[bundle.identity] = JSON.parse(
-        new TextDecoder().decode(await readKept(bundle, "card.json")),
-      ) as ClassifierCard;
+  for (const bundle of findUsable(all))
+    read[bundle.identity] = JSON.parse(new TextDecoder().decode(await readKept(bundle, "card.json"))) as ClassifierCard;
   cards.value = read;
   kept.value = all;
   const present = classifiers().map((bundle) => bundle.identity);
@@ -69,31 +71,36 @@ function warmUp(): void {
 
 export function choose(identities: string[]): void {
   chosen.value = identities;
+  problem.value = null;
   localStorage.setItem(STORAGE_KEY, identities.join(","));
   if (isReady()) warmUp();
 }
 
 /** Ask what can be downloaded. */
 export async function readOffer(): Promise<void> {
+  offerProblem.value = null;
   try {
     offered.value = await fetchList();
   } catch (error) {
     offered.value = null;
-    problem.value = error;
+    offerProblem.value = error;
   }
 }
 
-/** The bundles that a download of these classifiers needs and that are not kept. */
+/** The bundles that a download of these classifiers needs and that are not kept, gatekeeper and lungs first. */
 export function missing(identities: readonly string[]): ListedBundle[] {
   const present = new Set((kept.value ?? []).map((bundle) => bundle.identity));
-  return (offered.value?.bundles ?? []).filter(
-    (bundle) => !present.has(bundle.identity) && (bundle.role !== "classifier" || identities.includes(bundle.identity)),
-  );
+  const absent = (offered.value?.bundles ?? []).filter((bundle) => !present.has(bundle.identity));
+  return [
+    ...absent.filter((bundle) => bundle.role !== "classifier"),
+    ...absent.filter((bundle) => bundle.role === "classifier" && identities.includes(bundle.identity)),
+  ];
 }
 
 export async function fetchBundles(identities: readonly string[]): Promise<void> {
   const wanted = missing(identities);
   const all = wanted.reduce((sum, bundle) => sum + sizeOf(bundle), 0);
+  const done: ListedBundle[] = [];
   let before = 0;
   problem.value = null;
   try {
@@ -102,14 +109,14 @@ export async function fetchBundles(identities: readonly string[]): Promise<void>
         progress.value = { done: before + bytes, all };
       });
       before += sizeOf(bundle);
+      done.push(bundle);
     }
     await navigator.storage?.persist?.(); // asks that the browser does not clear it by itself
   } catch (error) {
+    if (error instanceof DownloadProblem) error.kept = done.map(({ name }) => name);
     problem.value = error;
   } finally {
     progress.value = null;
   }
   await readState();
 }
-
-export { DownloadProblem };

@@ -11,8 +11,10 @@ import {
   classifiers,
   fetchBundles,
   kept,
+  leftovers,
   missing,
   offered,
+  offerProblem,
   problem,
   progress,
   readState,
@@ -24,6 +26,7 @@ import { formatSize } from "./size";
 /** `first`: nothing can be asked yet, and this is the start page. */
 export function NetworksPage({ first = false }: { first?: boolean }) {
   const present = classifiers();
+  const left = leftovers();
   const listed = (offered.value?.bundles ?? []).filter(
     (bundle) => bundle.role === "classifier" && !present.some((one) => one.identity === bundle.identity),
   );
@@ -36,6 +39,28 @@ export function NetworksPage({ first = false }: { first?: boolean }) {
       <h1>{first ? t("device.title") : t("device.networks")}</h1>
       {first && <p class="lead">{t("device.lead")}</p>}
       {problem.value !== null && <DeviceProblemNote error={problem.value} />}
+      {offerProblem.value !== null && <DeviceProblemNote error={offerProblem.value} />}
+      {left.length > 0 && !progress.value && (
+        <section class="sheet">
+          <h2>{t("device.unfinished")}</h2>
+          <p>
+            {t("device.unfinished-note", {
+              names: left.map(({ name }) => name).join(", "),
+              size: formatSize(left.reduce((sum, one) => sum + sizeOf(one), 0)),
+            })}
+          </p>
+          <button
+            type="button"
+            onClick={async () => {
+              problem.value = null;
+              for (const { identity } of left) await forget(identity);
+              await readState();
+            }}
+          >
+            {t("device.remove")}
+          </button>
+        </section>
+      )}
       {present.length > 0 && (
         <section class="sheet">
           <h2>{t("device.kept")}</h2>

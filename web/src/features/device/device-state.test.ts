@@ -1,0 +1,110 @@
+// Downloads that break off, and kept files that are damaged, with a store and a server in memory.
+import { createHash } from "node:crypto";
+import { beforeEach, expect, test, vi } from "vitest";
+import type { BundleFile, ListedBundle } from "../../device/bundle";
+import { describe } from "./device-problem";
+import { classifiers, fetchBundles, kept, leftovers, missing, offered, problem, readState } from "./device-state";
+
+// The networks themselves are not run here.
+vi.mock("../../device/engine", async (original) => ({
+  ...(await original<typeof import("../../device/engine")>()),
+  loadModels: () => new Promise(() => undefined),
+}));
+
+const ADDRESS = "https://host.example/app/device.html";
+const served = new Map<string, Uint8Array<ArrayBuffer>>();
+const stored = new Map<string, Uint8Array<ArrayBuffer>>();
+const fetched: string[] = [];
+
+const cache = {
+  keys: async () => [...stored.keys()].map((url) => ({ url })),
+  match: async (asked: string | { url: string }) => {
+    const bytes = stored.get(typeof asked === "string" ? asked : asked.url);
+    return bytes && new Response(bytes);
+  },
+  put: async (url: string, response: Response) => {
+    stored.set(url, new Uint8Array(await response.arrayBuffer()));
+  },
+  delete: async (url: string) => stored.delete(url),
+};
+
+function serve(path: string, text: string): BundleFile {
+  const bytes = new TextEncoder().encode(text);
+  served.set(new URL(path, new URL("api/device", ADDRESS)).href, bytes);
+  return { path, bytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
+}
+
+function make(name: string, role: ListedBundle["role"] = "classifier"): ListedBundle {
+  const model = serve(`${name}/model.onnx`, `the graph of ${name}`);
+  const card = serve(`${name}/card.json`, JSON.stringify({ name, model_sha256: model.sha256 }));
+  const facts = { version: "1", labels: [], audit: "", stamps: [], synthetic: false };
+  return { identity: card.sha256, role, name, ...facts, card, model };
+}
+
+let bundles: ListedBundle[] = [];
+const networks = () => bundles.filter(({ role }) => role === "classifier").map(({ identity }) => identity);
+const names = (some: readonly ListedBundle[]) => some.map(({ name }) => name);
+
+beforeEach(async () => {
+  for (const map of [served, stored]) map.clear();
+  vi.stubGlobal("caches", { open: async () => cache });
+  vi.stubGlobal("document", { querySelector: () => null, baseURI: ADDRESS });
+  vi.stubGlobal("navigator", {});
+  vi.stubGlobal("localStorage", { getItem: () => null, setItem: () => undefined });
+  vi.stubGlobal("fetch", async (address: URL) => {
+    fetched.push(address.pathname);
+    const bytes = served.get(address.href);
+    return bytes ? new Response(bytes) : new Response(null, { status: 404 });
+  });
+  bundles = [make("one"), make("two"), make("gatekeeper", "gatekeeper"), make("lungs", "lungs")];
+  offered.value = { schema_version: 1, bundles };
+  problem.value = null;
+  await readState();
+  fetched.length = 0;
+});
+
+const lose = (path: string) => {
+  const url = [...served.keys()].find((one) => one.endsWith(path)) as string;
+  const bytes = served.get(url) as Uint8Array<ArrayBuffer>;
+  served.delete(url);
+  return () => served.set(url, bytes);
+};
+
+for (const [lost, left] of [
+  ["gatekeeper/model.onnx", []],
+  ["lungs/card.json", ["gatekeeper"]],
+  ["one/model.onnx", ["gatekeeper", "lungs"]],
+] as const)
+  test(`without ${lost} no network is on the device, and the next download fetches the rest`, async () => {
+    const restore = lose(lost);
+    await fetchBundles(networks());
+    expect(names(classifiers())).toEqual([]);
+    expect(names(leftovers())).toEqual(left);
+    const words = left.length ? `Kept of it: ${left.join(", ")}.` : "Nothing of it was kept.";
+    expect(describe(problem.value)).toContain("The download broke off.");
+    expect(describe(problem.value)).toContain(words);
+    restore();
+    fetched.length = 0;
+    expect(names(missing(networks()))).toEqual(["gatekeeper", "lungs", "one", "two"].slice(left.length));
+    await fetchBundles(networks());
+    expect(problem.value).toBeNull();
+    expect(fetched).toHaveLength(2 * (4 - left.length));
+    expect(names(classifiers())).toEqual(["one", "two"]);
+    expect(leftovers()).toEqual([]);
+  });
+
+test("a network that came before the download broke off can be asked", async () => {
+  lose("two/card.json");
+  await fetchBundles(networks());
+  expect(names(classifiers())).toEqual(["one"]);
+  expect(names(missing(networks()))).toEqual(["two"]);
+  expect(describe(problem.value)).toContain("Kept of it: gatekeeper, lungs, one.");
+});
+
+test("a bundle of which a file is gone is not kept", async () => {
+  await fetchBundles(networks());
+  stored.delete(`https://bundles.invalid/${networks()[0]}/model.onnx`);
+  await readState();
+  expect(names(kept.value ?? [])).toEqual(["gatekeeper", "lungs", "two"]);
+  expect(names(missing(networks()))).toEqual(["one"]);
+});
