@@ -247,6 +247,55 @@ def test_a_download_that_breaks_off_goes_on_where_it_stopped(site: Site, phone: 
     phone.locator(PICK).wait_for(state="attached")
 
 
+def _damage(page: Page, identity: str) -> None:
+    """Replace the graph of a bundle that the browser keeps."""
+    replace = """async (end) => {
+      for (const name of await caches.keys()) {
+        const cache = await caches.open(name);
+        for (const request of await cache.keys())
+          if (request.url.endsWith(end)) await cache.put(request, new Response("something else"));
+      }
+    }"""
+    page.evaluate(replace, f"{identity}/model.onnx")
+
+
+def test_a_damaged_file_is_downloaded_again(site: Site, phone: Page) -> None:
+    listed = site.api("GET", "/api/device")["bundles"]
+    phone.goto(f"{site.url}/device.html")
+    phone.get_by_role("button", name="Download (").click()
+    phone.locator(PICK).wait_for(state="attached")
+    # Found when the page opens.
+    _damage(phone, next(bundle["identity"] for bundle in listed if bundle["role"] == "gatekeeper"))
+    phone.reload()
+    alert = phone.get_by_role("alert")
+    expect(alert).to_contain_text("was damaged and has been deleted: download it again. (gatekeeper: model.onnx)")
+    phone.get_by_role("button", name="Download (").click()
+    phone.locator(PICK).wait_for(state="attached")
+    assert alert.count() == 0
+    # Found by the worker, when the network is loaded.
+    (other,) = (bundle for bundle in listed if bundle["name"] == "pneumoscope-covid")
+    _damage(phone, other["identity"])
+    phone.get_by_role("button", name="Networks:").click()
+    phone.get_by_role("dialog").get_by_role("checkbox", name="pneumoscope-covid").set_checked(True)
+    phone.get_by_role("button", name="Done").click()
+    expect(alert).to_contain_text(
+        "was damaged and has been deleted: download it again. (pneumoscope-covid: model.onnx)"
+    )
+    phone.goto(f"{site.url}/device.html#/networks")
+    phone.get_by_role("button", name="Download (").click()
+    expect(phone.get_by_role("button", name="Remove")).to_have_count(2)
+    assert alert.count() == 0
+    for _ in range(2):
+        phone.get_by_role("button", name="Remove").first.click()
+        phone.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        phone.get_by_role("dialog").wait_for(state="hidden")
+    expect(phone.get_by_role("button", name="Download (")).to_be_visible()
+    assert (
+        phone.evaluate("caches.open('pneumoscope-bundles-1').then((cache) => cache.keys()).then((all) => all.length)")
+        == 0
+    )
+
+
 def test_the_browser_answers_as_the_server_does(site: Site, new_page: Callable[..., Page], tmp_path: Path) -> None:
     page = new_page(PHONE, **TOUCH)
     watch = watched(page, site.url)

@@ -6,23 +6,24 @@ import * as ort from "onnxruntime-web/wasm";
 import type { ClassifierCard, GatekeeperCard, ListedBundle, LungsCard } from "./bundle";
 import { decode } from "./decode";
 import { toRuns } from "./lungs";
-import type {
-  Answer,
-  Answered,
-  Loaded,
-  LoadRequest,
-  Measured,
-  MeasureRequest,
-  PredictRequest,
-  Reply,
-  Request,
+import {
+  type Answer,
+  type Answered,
+  DAMAGED,
+  type Loaded,
+  type LoadRequest,
+  type Measured,
+  type MeasureRequest,
+  type PredictRequest,
+  type Reply,
+  type Request,
 } from "./messages";
 import { isPhotograph } from "./photograph";
 import { FileProblem, type Plane } from "./picture";
 import { resize } from "./resample";
 import { type Classifier, classify, Graph, makeCompanions, type Outcome, Screener } from "./runtime";
 import type { Companions } from "./screening";
-import { readKept } from "./store";
+import { DownloadProblem, discard, readKept } from "./store";
 
 const PREVIEW = 1024; // pixels of the longer side
 const MOST_THREADS = 4;
@@ -48,7 +49,7 @@ async function open<C>(bundle: ListedBundle): Promise<Part<C>> {
   const [card, model] = [await readKept(bundle, "card.json"), await readKept(bundle, "model.onnx")];
   const read = JSON.parse(new TextDecoder().decode(card)) as C & { model_sha256: string };
   // The list's own word is not enough: the card, whose hash is the identity, names the graph.
-  if (read.model_sha256 !== bundle.model.sha256) throw new Error(`${bundle.name}: its card names another graph`);
+  if (read.model_sha256 !== bundle.model.sha256) throw await discard(bundle, "bundle.json");
   const part = { card: read as C, graph: await Graph.load(model) };
   graphs.set(bundle.identity, part);
   return part;
@@ -183,7 +184,8 @@ self.onmessage = ({ data }: MessageEvent<{ id: number; request: Request }>) => {
     } catch (error) {
       const problem = error instanceof FileProblem ? error : null;
       const message = error instanceof Error ? error.message : String(error);
-      reply = { kind: "failed", code: problem?.code ?? "error", values: problem?.values ?? {}, message };
+      const code = error instanceof DownloadProblem ? DAMAGED : (problem?.code ?? "error");
+      reply = { kind: "failed", code, values: problem?.values ?? {}, message };
     }
     self.postMessage({ id: data.id, reply });
   });

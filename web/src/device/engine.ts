@@ -1,7 +1,7 @@
 // The page's side of the worker.
 
-import type { Answered, Failed, Loaded, Measured, Reply, Request } from "./messages";
-import { listKept } from "./store";
+import { type Answered, DAMAGED, type Failed, type Loaded, type Measured, type Reply, type Request } from "./messages";
+import { DownloadProblem, listKept } from "./store";
 
 /** What the worker could not do. */
 export class DeviceProblem extends Error {
@@ -42,7 +42,8 @@ async function ask<R extends Reply>(request: Request): Promise<R> {
     waiting.set(id, { resolve, reject });
     start().postMessage({ id, request });
   });
-  if (reply.kind === "failed") throw new DeviceProblem(reply);
+  if (reply.kind === "failed")
+    throw reply.code === DAMAGED ? new DownloadProblem("damaged", reply.message) : new DeviceProblem(reply);
   return reply as R;
 }
 

@@ -74,9 +74,12 @@ export interface Measured {
   /** Of the graph, without reading the file. */
   milliseconds: number;
 }
+/** The code of a kept file that is damaged. */
+export const DAMAGED = "kept-damaged";
+
 export interface Failed {
   kind: "failed";
-  /** A code of a file (`file.CODE`), or "error". */
+  /** A code of a file (`file.CODE`), DAMAGED, or "error". */
   code: string;
   values: Record<string, string | number>;
   message: string;

@@ -6,9 +6,9 @@ const SCHEMA = 1;
 const FILES = ["card.json", "model.onnx"] as const;
 type FileName = (typeof FILES)[number];
 
-/** A download failed, or its bytes are not those of the list. */
+/** A download failed, its bytes are not those of the list, or what was kept of it is damaged. */
 export class DownloadProblem extends Error {
-  readonly kind: "unreachable" | "login" | "altered" | "unsupported";
+  readonly kind: "unreachable" | "login" | "altered" | "unsupported" | "damaged";
   /** Names of the bundles that the same download had kept before; null: it was no download of bundles. */
   kept: string[] | null = null;
   constructor(kind: DownloadProblem["kind"], message: string) {
@@ -102,23 +102,38 @@ export async function listKept(): Promise<ListedBundle[]> {
   for (const request of await cache.keys()) {
     if (!request.url.endsWith("/bundle.json")) continue;
     const response = await cache.match(request);
-    const bundle = (await response?.json()) as ListedBundle | undefined;
+    let bundle: ListedBundle | undefined;
+    try {
+      bundle = await response?.json();
+    } catch {
+      await cache.delete(request); // as if it had never been downloaded
+    }
     if (!bundle) continue;
     const files = FILES.map((name) => cache.match(key(bundle.identity, name)));
     if ((await Promise.all(files)).every((file) => file !== undefined)) kept.push(bundle);
+    else await forget(bundle.identity);
   }
   return kept;
 }
 
-/** Return a kept file, checked again: what lies in a browser's store may be altered. */
+/**
+ * Return a kept file, checked again: what lies in a browser's store may be altered.
+ * A bundle with a damaged file is deleted, so that it can be downloaded again.
+ */
 export async function readKept(bundle: ListedBundle, name: FileName): Promise<Uint8Array> {
   const cache = await caches.open(CACHE);
   const response = await cache.match(key(bundle.identity, name));
-  if (!response) throw new DownloadProblem("altered", `${bundle.name}: ${name} is no longer kept`);
+  if (!response) throw await discard(bundle, name);
   const bytes = new Uint8Array(await response.arrayBuffer());
   const wanted = name === "card.json" ? bundle.identity : bundle.model.sha256;
-  if ((await sha256(bytes)) !== wanted) throw new DownloadProblem("altered", `${bundle.name}: ${name} was altered`);
+  if ((await sha256(bytes)) !== wanted) throw await discard(bundle, name);
   return bytes;
+}
+
+/** Delete a bundle of which a kept file is damaged; return the problem. */
+export async function discard(bundle: ListedBundle, name: string): Promise<DownloadProblem> {
+  await forget(bundle.identity);
+  return new DownloadProblem("damaged", `${bundle.name}: ${name}`);
 }
 
 /** Forget a bundle. */

@@ -8,7 +8,18 @@ import { formatNumber, t } from "../../i18n";
 import { decisionText } from "../study/decision-text";
 import { DeviceAnswer } from "./device-answer";
 import { DeviceProblemNote } from "./device-problem";
-import { cards, chosen, classifiers, isReady, kept, problem as keptProblem, type Shown, shown } from "./device-state";
+import {
+  cards,
+  chosen,
+  classifiers,
+  isDamage,
+  isReady,
+  kept,
+  problem as keptProblem,
+  noteProblem,
+  type Shown,
+  shown,
+} from "./device-state";
 import { addEntry } from "./history";
 import { NetworkSheet } from "./network-sheet";
 import { NetworksPage } from "./networks-page";
@@ -40,7 +51,8 @@ export function AskPage() {
       shown.value = { ...picture, answered, waited: performance.now() - start };
       await remember(shown.value).catch(() => showToast(t("device.not-kept"), true));
     } catch (error) {
-      problem.value = error;
+      if (isDamage(error)) await noteProblem(error);
+      else problem.value = error;
     } finally {
       busy.value = false;
     }

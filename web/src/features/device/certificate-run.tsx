@@ -5,7 +5,7 @@ import { loadModels, measure } from "../../device/engine";
 import type { Measured } from "../../device/messages";
 import { t } from "../../i18n";
 import { DeviceProblemNote } from "./device-problem";
-import { chosen } from "./device-state";
+import { chosen, isDamage, noteProblem } from "./device-state";
 import { saveFile } from "./save";
 
 const SCHEMA = "pneumoscope-browser-run/1";
@@ -28,10 +28,11 @@ export function CertificateRun({ bundle }: { bundle: ListedBundle }) {
       const made = { schema: SCHEMA, bundle: bundle.identity, about, labels: bundle.labels, images };
       saveFile(`${JSON.stringify(made, null, 1)}\n`, `browser-${bundle.name}.json`);
     } catch (error) {
+      if (isDamage(error)) await noteProblem(error);
       problem.value = error;
     } finally {
       done.value = null;
-      void loadModels(chosen.value);
+      loadModels(chosen.value).catch(noteProblem);
     }
   };
   return (

@@ -3,7 +3,17 @@ import { createHash } from "node:crypto";
 import { beforeEach, expect, test, vi } from "vitest";
 import type { BundleFile, ListedBundle } from "../../device/bundle";
 import { describe } from "./device-problem";
-import { classifiers, fetchBundles, kept, leftovers, missing, offered, problem, readState } from "./device-state";
+import {
+  classifiers,
+  fetchBundles,
+  kept,
+  leftovers,
+  missing,
+  offered,
+  problem,
+  readState,
+  remove,
+} from "./device-state";
 
 // The networks themselves are not run here.
 vi.mock("../../device/engine", async (original) => ({
@@ -107,4 +117,41 @@ test("a bundle of which a file is gone is not kept", async () => {
   await readState();
   expect(names(kept.value ?? [])).toEqual(["gatekeeper", "lungs", "two"]);
   expect(names(missing(networks()))).toEqual(["one"]);
+});
+
+for (const [name, file] of [
+  ["gatekeeper", "model.onnx"],
+  ["lungs", "card.json"],
+  ["two", "model.onnx"],
+] as const)
+  test(`a damaged ${file} of ${name} is deleted, and the next download fetches it`, async () => {
+    await fetchBundles(networks());
+    const { identity } = bundles.find((one) => one.name === name) as ListedBundle;
+    stored.set(`https://bundles.invalid/${identity}/${file}`, new TextEncoder().encode("something else"));
+    await readState();
+    const words = "A file kept on this device was damaged and has been deleted: download it again.";
+    expect(describe(problem.value)).toBe(`${words} (${name}: ${file})`);
+    expect(names(classifiers())).toEqual(name === "two" ? ["one"] : []);
+    expect(names(missing(networks()))).toEqual([name]);
+    expect([...stored.keys()].some((url) => url.includes(identity))).toBe(false);
+    await fetchBundles(networks());
+    expect(problem.value).toBeNull();
+    expect(names(classifiers())).toHaveLength(2);
+  });
+
+test("a bundle whose entry is no JSON is not kept", async () => {
+  await fetchBundles(networks());
+  stored.set(`https://bundles.invalid/${networks()[0]}/bundle.json`, new TextEncoder().encode("{"));
+  await readState();
+  expect(names(missing(networks()))).toEqual(["one"]);
+});
+
+test("gatekeeper and lungs are removed with the last network", async () => {
+  await fetchBundles(networks());
+  const [one, two] = networks() as [string, string];
+  await remove([one]);
+  expect(names(kept.value ?? [])).toEqual(["gatekeeper", "lungs", "two"]);
+  await remove([two]);
+  expect(kept.value).toEqual([]);
+  expect(stored.size).toBe(0);
 });

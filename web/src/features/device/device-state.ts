@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { type BundleList, type ClassifierCard, findUsable, type ListedBundle } from "../../device/bundle";
 import { loadModels } from "../../device/engine";
 import type { Answered, Loaded } from "../../device/messages";
-import { DownloadProblem, download, fetchList, listKept, readKept } from "../../device/store";
+import { DownloadProblem, download, fetchList, forget, listKept, readKept } from "../../device/store";
 
 const STORAGE_KEY = "pneumoscope.device.networks";
 
@@ -43,14 +43,25 @@ export function isReady(): boolean {
   return classifiers().some((bundle) => chosen.value.includes(bundle.identity));
 }
 
-/** Read what is kept; the networks that were chosen last are chosen again. */
+/** Read and check what is kept; the networks that were chosen last are chosen again. */
 export async function readState(): Promise<void> {
-  const all = await listKept();
+  const whole: ListedBundle[] = [];
+  const damaged: string[] = [];
   const read: Record<string, ClassifierCard> = {};
-  for (const bundle of findUsable(all))
-    read[bundle.identity] = JSON.parse(new TextDecoder().decode(await readKept(bundle, "card.json"))) as ClassifierCard;
-  cards.value = read;
-  kept.value = all;
+  for (const bundle of await listKept())
+    try {
+      const card = await readKept(bundle, "card.json");
+      await readKept(bundle, "model.onnx");
+      if (bundle.role === "classifier") read[bundle.identity] = JSON.parse(new TextDecoder().decode(card));
+      whole.push(bundle);
+    } catch (error) {
+      if (!(error instanceof DownloadProblem)) throw error;
+      damaged.push(error.message);
+    }
+  if (damaged.length) problem.value = new DownloadProblem("damaged", damaged.join(", "));
+  const usable = findUsable(whole);
+  cards.value = Object.fromEntries(Object.entries(read).filter(([id]) => usable.some((one) => one.identity === id)));
+  kept.value = whole;
   const present = classifiers().map((bundle) => bundle.identity);
   const stored = (localStorage.getItem(STORAGE_KEY) ?? "").split(",").filter((one) => present.includes(one));
   chosen.value = stored.length ? stored : present.slice(0, 1);
@@ -63,10 +74,25 @@ function warmUp(): void {
     (result) => {
       loaded.value = result;
     },
-    (error: unknown) => {
-      problem.value = error;
-    },
+    (error: unknown) => noteProblem(error),
   );
+}
+
+/** Show why networks could not be loaded; what was damaged is no longer kept. */
+export async function noteProblem(error: unknown): Promise<void> {
+  problem.value = error;
+  if (isDamage(error)) await readState();
+}
+
+export const isDamage = (error: unknown) => error instanceof DownloadProblem && error.kind === "damaged";
+
+/** Remove bundles from this device; gatekeeper and lungs go with the last network. */
+export async function remove(identities: readonly string[]): Promise<void> {
+  problem.value = null;
+  const all = kept.value ?? [];
+  const last = all.every((bundle) => bundle.role !== "classifier" || identities.includes(bundle.identity));
+  for (const identity of last ? all.map((bundle) => bundle.identity) : identities) await forget(identity);
+  await readState();
 }
 
 export function choose(identities: string[]): void {

@@ -3,7 +3,6 @@ import { useSignal } from "@preact/signals";
 import { ConfirmDialog } from "../../components/dialog";
 import { findPatterns } from "../../components/patterns";
 import type { ListedBundle } from "../../device/bundle";
-import { forget } from "../../device/store";
 import { t } from "../../i18n";
 import { DeviceProblemNote } from "./device-problem";
 import {
@@ -17,7 +16,7 @@ import {
   offerProblem,
   problem,
   progress,
-  readState,
+  remove,
   sizeOf,
 } from "./device-state";
 import { Resources } from "./resources";
@@ -49,14 +48,7 @@ export function NetworksPage({ first = false }: { first?: boolean }) {
               size: formatSize(left.reduce((sum, one) => sum + sizeOf(one), 0)),
             })}
           </p>
-          <button
-            type="button"
-            onClick={async () => {
-              problem.value = null;
-              for (const { identity } of left) await forget(identity);
-              await readState();
-            }}
-          >
+          <button type="button" onClick={() => void remove(left.map(({ identity }) => identity))}>
             {t("device.remove")}
           </button>
         </section>
@@ -130,8 +122,7 @@ export function NetworksPage({ first = false }: { first?: boolean }) {
           title={t("device.remove-what", { name: removing.value.name })}
           confirmLabel={t("device.remove")}
           onConfirm={async () => {
-            if (removing.value) await forget(removing.value.identity);
-            await readState();
+            if (removing.value) await remove([removing.value.identity]);
           }}
           onClose={() => {
             removing.value = null;
