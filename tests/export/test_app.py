@@ -42,9 +42,12 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert 'content="bundles/index.json"' in page
     for name in ("index.html", "README.txt"):
         assert DISCLAIMER in (folder / name).read_text("utf-8")
+    # The address in README.txt works without a connection: the service worker keeps that page, not the folder's own.
+    (told,) = re.findall(r"http://127\.0\.0\.1:8000/(\S*)", (folder / "README.txt").read_text("utf-8"))
+    assert told == "device.html"
     # What the service worker keeps is there; the reading room is not.
     kept = re.findall(r'url:"([^"]+)"', (folder / "device-sw.js").read_text("utf-8"))
-    assert "device.html" in kept
+    assert told in kept and "index.html" not in kept
     assert not [name for name in kept if not (folder / name).is_file()]
     assert not list(folder.rglob("rendering-engine*"))
 

@@ -36,8 +36,9 @@ _README = f"""Pneumoscope on this device
 
 Any static web server shows this folder; on your own machine:
     python -m http.server --bind 127.0.0.1
-and then http://127.0.0.1:8000/ in a browser. Elsewhere the address must begin with https://, or the browser keeps
-nothing for use without a connection. No image leaves the browser.
+and then http://127.0.0.1:8000/{PAGE} in a browser. Keep that address: without a connection the browser knows it
+alone, and not the folder's own, which leads to it. Elsewhere the address must begin with https://, or the browser
+keeps nothing for use without a connection. No image leaves the browser.
 With the headers "Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp" the networks
 use several threads.
 The weights carry the licences of their training data (bundles/*/card.json); licences.md has those of the scripts.
