@@ -296,6 +296,19 @@ def test_a_damaged_file_is_downloaded_again(site: Site, phone: Page) -> None:
     )
 
 
+def test_a_damaged_list_is_said_in_a_plain_sentence(folder: str, new_page: Callable[..., Page]) -> None:
+    page = new_page(PHONE, **TOUCH)
+    page.route("**/bundles/index.json", lambda route: route.fulfill(body='{"schema_version": 1, "bun'))
+    page.goto(f"{folder}device.html")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("The list of networks can't be read")
+    assert "JSON" not in alert.inner_text().replace("index.json", "")
+    page.unroute_all()
+    opened(page, f"{folder}device.html")
+    page.set_input_files(PICK, {"name": "a.gif", "mimeType": "image/gif", "buffer": b"GIF89a" + bytes(40)})
+    expect(page.get_by_role("alert")).to_contain_text("Possible are PNG, JPEG and DICOM.")
+
+
 def test_the_browser_answers_as_the_server_does(site: Site, new_page: Callable[..., Page], tmp_path: Path) -> None:
     page = new_page(PHONE, **TOUCH)
     watch = watched(page, site.url)

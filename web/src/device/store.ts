@@ -8,7 +8,7 @@ type FileName = (typeof FILES)[number];
 
 /** A download failed, its bytes are not those of the list, or what was kept of it is damaged. */
 export class DownloadProblem extends Error {
-  readonly kind: "unreachable" | "login" | "altered" | "unsupported" | "damaged";
+  readonly kind: "unreachable" | "login" | "altered" | "unsupported" | "damaged" | "list";
   /** Names of the bundles that the same download had kept before; null: it was no download of bundles. */
   kept: string[] | null = null;
   constructor(kind: DownloadProblem["kind"], message: string) {
@@ -33,9 +33,25 @@ export async function fetchList(): Promise<BundleList | null> {
   }
   if (response.status === 401) throw new DownloadProblem("login", "log in first");
   if (!response.ok) return null;
-  const list = (await response.json()) as BundleList;
+  const { pathname } = listAddress();
+  let list: Partial<BundleList> | null;
+  try {
+    list = await response.json();
+  } catch {
+    throw new DownloadProblem("list", pathname);
+  }
+  if (typeof list?.schema_version !== "number") throw new DownloadProblem("list", pathname);
   if (list.schema_version !== SCHEMA) throw new DownloadProblem("unsupported", "the list is of another version");
-  return list;
+  if (!Array.isArray(list.bundles) || !list.bundles.every(isListed)) throw new DownloadProblem("list", pathname);
+  return list as BundleList;
+}
+
+function isListed(bundle: Partial<ListedBundle> | null): boolean {
+  const isFile = (file?: Partial<BundleFile>) =>
+    typeof file?.path === "string" && typeof file.sha256 === "string" && Number.isInteger(file.bytes);
+  return (
+    typeof bundle?.identity === "string" && Array.isArray(bundle.labels) && [bundle.card, bundle.model].every(isFile)
+  );
 }
 
 /** Return whether this browser can keep bundles: pages without TLS can't, except those of this machine. */

@@ -24,7 +24,8 @@ export function describe(error: unknown): string {
   if (error instanceof DeviceProblem) {
     const { code, values } = error;
     const kind = typeof values.kind === "string" ? findMessage(`file.${code}.${values.kind}`, values) : null;
-    const words = kind ?? (code === "unsupported" ? t("device.unsupported") : findMessage(`file.${code}`, values));
+    // What is read here is less than what the server reads.
+    const words = kind ?? findMessage(`device.file.${code}`, values) ?? findMessage(`file.${code}`, values);
     return words ? `${words} (${error.message})` : error.message;
   }
   return error instanceof Error ? error.message : String(error);

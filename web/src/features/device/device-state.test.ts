@@ -10,7 +10,9 @@ import {
   leftovers,
   missing,
   offered,
+  offerProblem,
   problem,
+  readOffer,
   readState,
   remove,
 } from "./device-state";
@@ -154,4 +156,21 @@ test("gatekeeper and lungs are removed with the last network", async () => {
   await remove([two]);
   expect(kept.value).toEqual([]);
   expect(stored.size).toBe(0);
+});
+
+for (const text of ["{", "null", "[]", '{"schema_version": 1}', '{"schema_version": 1, "bundles": [{"name": "one"}]}'])
+  test(`a list that holds ${text} gives one plain sentence`, async () => {
+    vi.stubGlobal("fetch", async () => new Response(text));
+    await readOffer();
+    expect(offered.value).toBeNull();
+    expect(describe(offerProblem.value)).toMatch(
+      /^The list of networks can't be read, [^.]*\. \(\/app\/api\/device\)$/,
+    );
+  });
+
+test("a list that is whole is offered", async () => {
+  vi.stubGlobal("fetch", async () => new Response(JSON.stringify({ schema_version: 1, bundles })));
+  await readOffer();
+  expect(offered.value?.bundles).toEqual(bundles);
+  expect(offerProblem.value).toBeNull();
 });

@@ -110,7 +110,7 @@ export function NetworksPage({ first = false }: { first?: boolean }) {
           )}
         </section>
       )}
-      {offered.value === null && <p class="soft">{t("device.offline")}</p>}
+      {offered.value === null && offerProblem.value === null && <p class="soft">{t("device.offline")}</p>}
       {!first && (
         <>
           <h2>{t("device.resources")}</h2>
