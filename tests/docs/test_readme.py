@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,20 @@ def test_links_lead_somewhere(name: str) -> None:
     targets = [target for target, _ in LINK.findall(text) if "://" not in target]
     assert targets
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/index.md", "docs/start/index.md"])
+def test_pages_that_one_begins_with_link_what_is_apart(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for page in ("guides/findings.md", "operations/on-the-device.md", "operations/pacs.md"):
+        assert re.search(rf"\]\([./a-z]*{re.escape(page)}\)", text), page
+
+
+def test_readme_names_every_extra() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    text = README.read_text(encoding="utf-8")
+    install = text[text.index("## Install") : text.index("## Documentation")]
+    assert [name for name in extras if name not in ("dev", "docs") and f"`{name}`" not in install] == []
 
 
 def test_readme_is_short_and_says_the_research_sentence() -> None:
