@@ -134,6 +134,16 @@ def test_the_page_is_written(bundle: Path, studies: Path, tmp_path: Path) -> Non
     assert len(list((tmp_path / "maps").iterdir())) == 2  # none where the model keeps silent
 
 
+def test_an_image_of_too_many_pixels_names_a_way_out_that_a_shell_has(bundle: Path, tmp_path: Path) -> None:
+    """20,000 pixels a side, of one bit each: 50 MB before compression, and never decoded."""
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "huge.png")
+    done = predict("--model", bundle, tmp_path)
+    told = " ".join(done.output.split())
+    assert done.exit_code == 1
+    assert "its header declares 20000 x 20000 pixels; at most 100,000,000 are decoded." in told
+    assert "save a smaller copy and name that" in told
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

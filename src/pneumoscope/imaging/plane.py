@@ -71,7 +71,8 @@ def check_size(name: str, width: int, height: int, max_pixels: int) -> None:
         raise ImageError(
             name,
             f"its header declares {width} x {height} pixels; at most {max_pixels:,} are decoded.",
-            "Read it with a larger max_pixels if it is genuine; a radiograph has about 10 million.",
+            "A radiograph has about 10 million. If it is genuine, save a smaller copy and name that, or read it from "
+            "Python, where pneumoscope.read takes a larger max_pixels.",
             code="too-many-pixels",
             values={"pixels": width * height, "limit": max_pixels},
         )
