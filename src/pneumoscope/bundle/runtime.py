@@ -429,7 +429,8 @@ def load(model: str | Path = BUILTIN, *, gatekeeper: bool = True, runtime: str =
     """
     folder = bundle_folder(model)
     card, identity = read_card(folder)
-    session = _session(folder, card, runtime)
+    session = open_session(folder / "model.onnx", runtime)
+    check_signature(folder / "model.onnx", card, session)
     return Model(folder, card, identity, session, screened=gatekeeper, runtime=runtime)
 
 
@@ -484,13 +485,6 @@ def _unpack(
     model = Model(folder, card, identity, session, screened=screened, place=place, runtime=runtime)
     model._audit = audit
     return model
-
-
-def _session(folder: Path, card: Card, runtime: str) -> Any:
-    path = folder / "model.onnx"
-    session = open_session(path, runtime)
-    check_signature(path, card, session)
-    return session
 
 
 def _sha256_of_file(path: str) -> str | None:

@@ -73,8 +73,8 @@ def serve(
         raise UsageError(
             "the server", "has no admin yet.", "Add one with `pneumoscope.server.add_account`, as an admin."
         )
-    if context.node is not None:
-        context.node.check_address()
+    if settings.dicom is not None:  # now, since the node itself listens only when all else has started
+        listen(settings.dicom.host, settings.dicom.port, "dicom_").close()
     open_connections = Connections(_addresses(settings.proxy))
     server = LimitedServer(
         uvicorn.Config(
@@ -123,8 +123,13 @@ def _is_safe(record: logging.LogRecord) -> bool:
     return record.name.partition(".")[0] in ("pneumoscope", "uvicorn")
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Return a socket that listens on an address; 0 takes any free port.
+def listen(host: str, port: int, prefix: str = "") -> socket.socket:
+    """Return a socket that listens on an address.
+
+    Args:
+        host: The address.
+        port: 0 takes any free one.
+        prefix: Of the settings' names in errors, "dicom_" for the DICOM node's.
 
     Raises:
         UsageError: Another program has the port, or the address is not one of this machine's.
@@ -139,12 +144,14 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise UsageError(
-                argument("port", port),
+                argument(f"{prefix}port", port),
                 "is in use: another program, or another Pneumoscope, answers there.",
-                f"Stop it, or take another: {argument('port', port + 1 if port < 65535 else 8000)}",
+                f"Stop it, or take another: {argument(f'{prefix}port', port + 1 if port < 65535 else 8000)}",
             ) from error
         raise UsageError(
-            f"{argument('host', host)} {argument('port', port)}", f"can't be used: {error.strerror}.", "Name another."
+            f"{argument(f'{prefix}host', host)} {argument(f'{prefix}port', port)}",
+            f"can't be used: {error.strerror}.",
+            "Name another.",
         ) from error
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import socket
 import ssl
 import textwrap
 from typing import TYPE_CHECKING, Any
@@ -48,7 +47,7 @@ _LONGEST_COMMENT = 64
 
 
 class DicomNode:
-    """Listens for associations from its creation's `start` until `stop`."""
+    """Takes objects from peers, from `start` until `stop`."""
 
     def __init__(self, settings: DicomSettings, receiver: Receiver, max_object_bytes: int) -> None:
         """Create the node; it listens only after `start`.
@@ -101,24 +100,9 @@ class DicomNode:
                 where, block=False, evt_handlers=handlers, ssl_context=self._encryption()
             )
         except OSError as error:
-            raise self._cannot_listen(error) from error
+            address = f"{argument('dicom_host', where[0])} {argument('dicom_port', where[1])}"
+            raise UsageError(address, f"can't be used for DICOM: {error.strerror}.", "Name another.") from error
         logging.getLogger(__name__).info("DICOM node %s answers at %s:%s", self._settings.title, where[0], self.port)
-
-    def check_address(self) -> None:
-        """Check that the port is free, before anything else is started.
-
-        Raises:
-            UsageError: The address can't be used.
-        """
-        family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
-        try:
-            socket.create_server((self._settings.host, self._settings.port), family=family).close()
-        except OSError as error:
-            raise self._cannot_listen(error) from error
-
-    def _cannot_listen(self, error: OSError) -> UsageError:
-        where = f"{argument('dicom_host', self._settings.host)} {argument('dicom_port', self._settings.port)}"
-        return UsageError(where, f"can't be used for DICOM: {error.strerror}.", "Name another.")
 
     def stop(self) -> None:
         """End all associations; what was not answered is sent again by its peer."""

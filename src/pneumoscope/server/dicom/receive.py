@@ -36,7 +36,6 @@ SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
 """The disk is full."""
 TOO_BUSY = 0xA701
-NO_SUCH_CLASS = 0x0122
 NO_IMAGE = 0xC001
 """The pixels can't be read, or there are too many of them."""
 NAMES_IN_PIXELS = 0xC002
@@ -63,8 +62,6 @@ class Receipt:
     """Why it was not stored; names no patient."""
     study: str = ""
     """Number of the study, where it is stored."""
-    known: bool = False
-    """The object was here already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +120,7 @@ class Receiver:
         with self._store.read() as session:
             known = session.get(ArchivedObject, key)
         if known is not None and known.content == content:
-            return Receipt(SUCCESS, study=known.study, known=True)
+            return Receipt(SUCCESS, study=known.study)
         with self._uploads.stage([BytesIO(data)], self._models, sender.account) as pending:
             write = partial(self._write_rows, pending=pending, header=header, key=key, content=content, sender=sender)
             receipt, stored = self._store.commit(write, exclusive=True)
@@ -148,7 +145,7 @@ class Receiver:
         if (known := _find_known(session, key)) is not None:
             study, known_pixels = known
             if known_pixels == pixels:
-                return Receipt(SUCCESS, study=study, known=True), None
+                return Receipt(SUCCESS, study=study), None
             return Receipt(OTHER_PIXELS, "Another object here has its SOPInstanceUID (0008,0018).", study), None
         stored = pending.write_rows(session, sender.account)
         (image,) = stored.images
@@ -162,10 +159,9 @@ class Receiver:
             },
         )
         session.objects[key] = image.study, pixels
-        audit_log.record(
-            session, AuditEntry(sender.account, "C-STORE", image.study, sender.address, status=201, at=time)
-        )
-        return Receipt(SUCCESS, study=image.study, known=image.duplicate), stored
+        entry = AuditEntry(sender.account, "C-STORE", image.study, sender.address, status=_HTTP[SUCCESS], at=time)
+        audit_log.record(session, entry)
+        return Receipt(SUCCESS, study=image.study), stored
 
     def _keep_apart(self, data: bytes, key: str, content: str, study: str, sender: Sender) -> None:
         """Put an object into quarantine: its bytes, encrypted, and a row. Sent again, it is kept once."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.lungs import LungOutlines
+from pneumoscope.bundle.outputs import shortest_decimal
 from pneumoscope.bundle.prediction import OUTSIDE_LUNGS, Output, band_of, split_decision
 from pneumoscope.bundle.runtime import Model, load
 from pneumoscope.bundle.screening import Screening
@@ -130,7 +131,7 @@ def make_result(
         border: What was cut off before the model looked, in pixels.
     """
     card = model.card
-    p = [] if output is None else [_round_to_float32(value) for value in output.probabilities]
+    p = [] if output is None else [shortest_decimal(value) for value in output.probabilities]
     ood = float("nan") if output is None else output.ood
     verdict = judge(card, p, ood, screening, output, border)
     heatmap = None if output is None or output.heatmap is None else np.ascontiguousarray(output.heatmap, "<f4")
@@ -151,7 +152,7 @@ def make_result(
         "audit": model.audit,
         "lungs": None if outlines is None else _encode_lungs(outlines),
         "cardiothoracic": None if measured is None else _encode_widths(measured),
-        "ood": _round_to_float32(ood) if np.isfinite(ood) else None,
+        "ood": shortest_decimal(ood) if np.isfinite(ood) else None,
         **(_NO_SCORE if card.multilabel else _score_values(card, p, refused=verdict.refused)),
         "heatmap_shape": None if heatmap is None else list(heatmap.shape),
     }
@@ -209,8 +210,3 @@ def _prediction_set(card: Card, p: Sequence[float]) -> dict[str, Any] | None:
     if (sets := card.prediction_sets) is None:
         return None
     return {"labels": sets.of(dict(zip(card.label_names, p, strict=True))), "coverage": 1 - sets.alpha}
-
-
-def _round_to_float32(value: float) -> float:
-    """Return the shortest decimal that is the same float32, as in tables of predictions."""
-    return float(str(np.float32(value)))
