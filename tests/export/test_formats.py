@@ -17,6 +17,7 @@ from pneumoscope.bundle.verify import verify
 from pneumoscope.core.errors import BundleError, MissingBundleError, ParityError, UsageError
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.data.manifest import Manifest
+from pneumoscope.export.fold import fold_constants
 from pneumoscope.export.formats import FORMATS
 from pneumoscope.workflows.export import export_bundle
 
@@ -123,6 +124,54 @@ def test_a_bundle_of_8_bits_is_not_quantised_again(quantised: Path, tmp_path: Pa
             export_bundle(quantised, "int8", tmp_path / "again", data=data)
         assert caught.value.exit_code == 2
     assert not (tmp_path / "again").exists()
+
+
+@pytest.fixture(scope="module")
+def rounded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("weights8") / "covid-weights8"
+    export_bundle("covid", "weights8", folder)
+    return folder
+
+
+def test_weights_of_8_bits_are_the_parents_within_half_a_step(rounded: Path) -> None:
+    """By ONNX's own reference evaluator, which multiplies each out."""
+    from onnx.reference import ReferenceEvaluator
+
+    parent, child = load("covid"), load(rounded)
+    assert child.card.derived_from == parent.identity != child.identity
+    assert "not audited" in child.card.stamps
+    assert (rounded / "model.onnx").stat().st_size < 0.6 * (parent.folder / "model.onnx").stat().st_size
+    whole = onnx.load(parent.folder / "model.onnx")
+    fold_constants(whole)
+    before = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in whole.graph.initializer}
+    graph = onnx.load(rounded / "model.onnx").graph
+    after = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    stored = [node for node in graph.node if node.op_type == "DequantizeLinear"]
+    assert sum(before[node.output[0]].size for node in stored) > 0.9 * sum(value.size for value in before.values())
+    for node in stored:
+        numbers, scale = (after[name] for name in node.input)
+        (weights,) = ReferenceEvaluator(node).run(None, dict(zip(node.input, (numbers, scale), strict=True)))
+        half = scale.reshape(-1, *(1,) * (weights.ndim - 1)) / 2
+        assert (np.abs(weights - before[node.output[0]]) <= half * (1 + 1e-5)).all()
+    verify(rounded)
+
+
+def test_weights_of_8_bits_change_a_score_less_than_8_bits_all_the_way(rounded: Path, quantised: Path) -> None:
+    images = [random_image(*size) for size in SIZES]
+    parent = load("covid")
+    distances = {}
+    for folder in (rounded, quantised):
+        child = load(folder)
+        distances[folder] = max(
+            float(np.abs(child.probabilities(pixels) - parent.probabilities(pixels)).max()) for pixels in images
+        )
+    assert 0 < distances[rounded] < distances[quantised]
+
+
+def test_weights_of_8_bits_are_not_rounded_again(rounded: Path, quantised: Path, tmp_path: Path) -> None:
+    for folder in (rounded, quantised):
+        with pytest.raises(UsageError, match="has 8-bit weights already"):
+            export_bundle(folder, "weights8", tmp_path / "again")
 
 
 def test_what_is_no_bundle_is_refused_alike(tmp_path: Path) -> None:

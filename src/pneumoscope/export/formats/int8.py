@@ -9,11 +9,8 @@ are small and sums of them are compared with thresholds. The first convolutions 
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,33 +18,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscope import __version__
-from pneumoscope.bundle.card import Card, identity
-from pneumoscope.bundle.runtime import Model, load
+from pneumoscope.bundle.runtime import Model
 from pneumoscope.core.errors import BundleError, UsageError
-from pneumoscope.core.files import sha256_of, write_json, write_text
 from pneumoscope.data.manifest import Manifest
+from pneumoscope.export.derived import complete_bundle, has_eight_bits
 from pneumoscope.export.fold import fold_constants
 from pneumoscope.export.format import ExportJob, ExportReport, Format
-from pneumoscope.export.sessions import largest_differences
-from pneumoscope.reporting.model_card import render_model_card
 
 QUANTISED = ("Conv", "Add", "Clip")
 """Operators that compute with 8 bits; Clip (ReLU6) becomes part of the scale."""
 MOST_FLOAT = 6
 """Convolutions from the image on that stay float32 in a deep network. With the first alone 9 of 500 decisions of the
 built-in opacity model changed, with six 2 to 7, for a tenth of the speed; more did not help (docs/decisions.md)."""
-EIGHT_BITS = frozenset({"QuantizeLinear", "DequantizeLinear"})
-"""Operators of a graph that was quantised."""
 COMPARED = 32
 """Images on which the new bundle is compared with the old one."""
 
 
 def _check(model: Model) -> None:
     """Refuse a bundle that has 8-bit weights already: the quantiser stops at them with an error of its own."""
-    import onnx
-
-    if any(node.op_type in EIGHT_BITS for node in onnx.load(model.folder / "model.onnx").graph.node):
+    if has_eight_bits(model.folder):
         parent = model.card.derived_from
         whose = "the bundle that it was made of" if parent is None else f"its parent, {parent[:12]}"
         raise UsageError(
@@ -89,29 +78,16 @@ def _write(job: ExportJob) -> ExportReport:
         )
     plain.unlink()
     _keep_standard_operators(path)
-    card = _describe(job, path)
-    text = card.to_json()
-    name = identity(text.encode())
-    write_text(job.folder / "card.json", text)
-    write_text(job.folder / "CARD.md", render_model_card(card, name))
-    if (parent.folder / "recipe.yaml").is_file():
-        shutil.copyfile(parent.folder / "recipe.yaml", job.folder / "recipe.yaml")
-    child = load(job.folder)
-    images = list(islice(job.read_images("comparing"), COMPARED))
-    differences = largest_differences(parent, child, images)
-    write_json(
-        job.folder / "evidence" / "parity.json",
-        {"bundle": name, "from": parent.identity, "images": len(images), "largest difference": differences},
+    said = (
+        f"An 8-bit copy of {parent.card.name} {parent.card.version} ({parent.identity[:12]}), calibrated on "
+        f"{_describe_images(job.rows)}. All figures and thresholds here are those of that bundle; how far this one "
+        "differs is measured by certify."
     )
-    return ExportReport(
-        differences,
-        len(images),
-        (
-            "This is a bundle of its own: name its folder as the model of `pneumoscope predict` and the others.",
-            "It is not audited, and its card's figures are those of the bundle that it was made of. On processors "
-            "without instructions for 8-bit products (VNNI) its answers may differ a little more.",
-        ),
+    note = (
+        "It is not audited, and its card's figures are those of the bundle that it was made of. On processors without "
+        "instructions for 8-bit products (VNNI) its answers may differ a little more."
     )
+    return complete_bundle(job, "int8", said, list(islice(job.read_images("comparing"), COMPARED)), (note,))
 
 
 @contextmanager
@@ -196,29 +172,6 @@ def _describe_images(rows: Manifest | None) -> str:
         return said
     how_many = "all of them drawn (phantoms)" if drawn == len(rows) else f"{drawn} of them drawn (phantoms)"
     return f"{said}, {how_many}, which set ranges that no patient has"
-
-
-def _describe(job: ExportJob, path: Path) -> Card:
-    """Return the card: the parent's, with what changed."""
-    parent = job.model
-    said = (
-        f"An 8-bit copy of {parent.card.name} {parent.card.version} ({parent.identity[:12]}), calibrated on "
-        f"{_describe_images(job.rows)}. All figures and thresholds here are those of that bundle; how far this one "
-        "differs is measured by certify."
-    )
-    return parent.card.model_copy(
-        update={
-            "name": f"{parent.card.name}-int8",
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "software": parent.card.software | {"pneumoscope": __version__, "onnxruntime": version("onnxruntime")},
-            "limits": (said, *parent.card.limits),
-            "stamps": ("not audited", *(stamp for stamp in parent.card.stamps if stamp != "not audited")),
-            "derived_from": parent.identity,
-            "borders": parent.card.borders,
-            "model_sha256": sha256_of(path),
-            "model_bytes": path.stat().st_size,
-        }
-    )
 
 
 FORMAT = Format(
