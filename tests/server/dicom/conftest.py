@@ -1,0 +1,28 @@
+"""An archive beside the server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.dicom.orthanc import Orthanc, find_program
+
+
+@pytest.fixture
+def start_orthanc(tmp_path: Path) -> Iterator[Callable[..., Orthanc]]:
+    """Start an archive that ends with the test; skips where Orthanc is not installed."""
+    program, started = find_program(), []
+
+    def start(**options: Any) -> Orthanc:
+        folder = tmp_path / f"orthanc-{len(started)}"
+        folder.mkdir()
+        started.append(Orthanc(program, folder, options.pop("peers", {}), **options))
+        started[-1].start()
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.stop()
