@@ -59,6 +59,7 @@ FUNCTIONS = {
     "cache clear": "clear_cache",
     "serve": "server.serve",
     "backup": "server.back_up",
+    "dicom routes": "server.check_routes",
     "users add": "server.add_account",
     "users list": "server.list_accounts",
     "users disable": "server.disable_account",

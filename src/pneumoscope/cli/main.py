@@ -55,6 +55,7 @@ COMMANDS = {
     "models": Command("pneumoscope.cli.models:app", "List, show and verify bundles."),
     "cache": Command("pneumoscope.cli.cache:app", "Show and clear what is kept outside your own folders."),
     "serve": Command("pneumoscope.cli.serve:serve", "Serve studies, predictions and reads over HTTP."),
+    "dicom": Command("pneumoscope.cli.dicom:app", "Check where a server's results go as DICOM objects."),
     "backup": Command("pneumoscope.cli.backup:backup", "Copy a server's data while it runs."),
     "users": Command("pneumoscope.cli.users:app", "Add, list and disable the accounts of a server."),
     "monitor": Command("pneumoscope.cli.monitor:monitor", "Watch a server's model for changes, week by week."),

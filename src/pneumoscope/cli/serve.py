@@ -73,6 +73,9 @@ def serve(
             help="Other machines may send without encryption: the network is the hospital's own.",
         ),
     ] = False,
+    dicom_routes: Annotated[
+        Path | None, typer.Option(help="Destinations of results and rules (YAML).  [default: nothing is sent]")
+    ] = None,
     queue: Annotated[int, typer.Option(help="Predictions that may wait; more uploads must come later.", min=1)] = 1000,
 ) -> None:
     """Serve studies, predictions and reads over HTTP. Without options: for this machine alone, without a login."""
@@ -109,6 +112,7 @@ def serve(
             tls_key=dicom_key,
             tls_peers=dicom_authorities,
             in_the_clear=dicom_in_the_clear,
+            routes=dicom_routes,
         )
         if dicom
         else None,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         AccountEntry,
         add_account,
         back_up,
+        check_routes,
         disable_account,
         export_site,
         list_accounts,
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
         monitor_model,
         report_reads,
         set_password,
+        try_routes,
     )
+    from pneumoscope.server.dicom.dry_run import DryRun
+    from pneumoscope.server.dicom.routing import Routes
     from pneumoscope.server.reading.exports import ReadExport
     from pneumoscope.server.reading.monitor import MonitorReport
     from pneumoscope.server.reading.report import SiteReport
@@ -38,14 +42,17 @@ if TYPE_CHECKING:
 _MODULES = {
     "AccountEntry": "administration",
     "DicomSettings": "settings",
+    "DryRun": "dicom.dry_run",
     "ExportRecord": "storage.export_ledger",
     "MonitorReport": "reading.monitor",
     "ReadExport": "reading.exports",
+    "Routes": "dicom.routing",
     "RunningServer": "run",
     "Settings": "settings",
     "SiteReport": "reading.report",
     "add_account": "administration",
     "back_up": "administration",
+    "check_routes": "administration",
     "default_home": "settings",
     "disable_account": "administration",
     "export_site": "administration",
@@ -55,20 +62,24 @@ _MODULES = {
     "report_reads": "administration",
     "serve": "run",
     "set_password": "administration",
+    "try_routes": "administration",
 }
 """Public name -> the module that it comes from."""
 
 __all__ = [
     "AccountEntry",
     "DicomSettings",
+    "DryRun",
     "ExportRecord",
     "MonitorReport",
     "ReadExport",
+    "Routes",
     "RunningServer",
     "Settings",
     "SiteReport",
     "add_account",
     "back_up",
+    "check_routes",
     "default_home",
     "disable_account",
     "export_site",
@@ -78,6 +89,7 @@ __all__ = [
     "report_reads",
     "serve",
     "set_password",
+    "try_routes",
 ]
 
 

@@ -12,10 +12,13 @@ from pathlib import Path
 
 from pneumoscope.core.arguments import argument, check_arguments
 from pneumoscope.core.errors import UsageError
+from pneumoscope.server.dicom.dry_run import DryRun, check_models, dry_run
+from pneumoscope.server.dicom.routing import Routes, read_routes
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.exports import ReadExport, export_reads
 from pneumoscope.server.reading.monitor import MonitorReport, check_monitor, watch
 from pneumoscope.server.reading.report import SiteReport, make_report
+from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.accounts import AccountChanges, Accounts
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import export_ledger
@@ -257,6 +260,56 @@ def list_site_exports(settings: Settings, *, forget: str | None = None) -> list[
         export_ledger.clear(store)
         with store.read() as session:
             return export_ledger.list_exports(session)
+
+
+@check_arguments
+def try_routes(settings: Settings, routes: str | Path, study: str) -> list[DryRun]:
+    """Say what routing rules would do with the results of a study; nothing is made and nothing is sent.
+
+    Args:
+        settings: Where the server's data are; ``models`` is its folder of bundles.
+        routes: A YAML file of destinations and rules.
+        study: Number of the study.
+
+    Returns:
+        For each kind of result, and each model that makes it: what each rule says, and why.
+
+    Raises:
+        UsageError: The file is wrong, or ``home`` is not a server's folder.
+        CheckRefusedError: A destination for clinical use has no recorded approval.
+        NotFoundError: There is no such study.
+
+    Example:
+        >>> ps.server.try_routes(ps.server.Settings(home=Path("server")), "routes.yaml", study)[0].destinations
+    """
+    rules, catalogue = check_routes(routes, settings.models), Catalogue(settings.models)
+    with _existing_store(settings) as store:
+        runs = dry_run(store, catalogue, rules, study)
+        audit_log.record_command(store, "dicom routes", study)
+        return runs
+
+
+@check_arguments
+def check_routes(routes: str | Path, models: Path | None = None) -> Routes:
+    """Read a file of destinations and routing rules, and check it as a server does at its start.
+
+    Args:
+        routes: A YAML file.
+        models: The server's folder of bundles.
+
+    Returns:
+        The destinations and rules.
+
+    Raises:
+        UsageError: The file is wrong, or a rule names a model that is not here.
+        CheckRefusedError: A destination for clinical use has no recorded approval.
+
+    Example:
+        >>> list(ps.server.check_routes("routes.yaml").destinations)
+    """
+    rules = read_routes(Path(routes))
+    check_models(str(routes), rules, Catalogue(models))
+    return rules
 
 
 @contextmanager

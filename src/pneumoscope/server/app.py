@@ -16,6 +16,7 @@ from pneumoscope import __version__
 from pneumoscope.core.engine import default_workers
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.server.administration import check_routes
 from pneumoscope.server.api import events
 from pneumoscope.server.api.dependencies import AccountLimiters, Context
 from pneumoscope.server.api.metrics import Metrics
@@ -62,6 +63,8 @@ def create_app(settings: Settings) -> FastAPI:
     store, catalogue = open_store(settings), Catalogue(settings.models)
     passwords, decoders = Passwords(), DecoderPool(settings, catalogue, default_workers())
     _check_models(catalogue, () if settings.dicom is None else settings.dicom.models)
+    if settings.dicom is not None and settings.dicom.routes is not None:
+        check_routes(settings.dicom.routes, settings.models)
     uploads = UploadService(store, settings, catalogue, decoders)
     context = Context(
         settings=settings,

@@ -36,6 +36,8 @@ class DicomSettings:
     """Certificates (PEM) of the authorities that the peers' certificates must come from; None: peers show none."""
     in_the_clear: bool = False
     """Other machines may send without encryption: the network is the hospital's own."""
+    routes: Path | None = None
+    """File of destinations and rules (YAML); None: results are sent nowhere."""
 
     def validate(self) -> None:
         """Check that these settings are safe together.

@@ -1,0 +1,60 @@
+"""`pneumoscope dicom`: where a server's results go in a hospital's network, tried without sending anything."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pneumoscope.cli.formatting import print_json
+from pneumoscope.cli.options import AsJson, Database, Home, Secret
+
+app = typer.Typer(help="Check where a server's results go as DICOM objects.", no_args_is_help=True)
+
+
+@app.callback()
+def dicom() -> None:
+    """Check where a server's results go as DICOM objects."""
+
+
+@app.command()
+def routes(
+    file: Annotated[Path, typer.Argument(help="YAML file of destinations and rules, as for serve --dicom-routes.")],
+    study: Annotated[
+        str | None, typer.Option(help="Say what the rules would do with this study's results.", metavar="NUMBER")
+    ] = None,
+    models: Annotated[Path | None, typer.Option(help="The server's folder of bundles, as for serve.")] = None,
+    as_json: AsJson = False,
+    home: Home = None,
+    database: Database = None,
+    secret: Secret = None,
+) -> None:
+    """Check a file of destinations and rules; with --study, say for each rule whether it matches and why.
+
+    Nothing is made and nothing is sent. With --study it tells a model's decision, which you may not have read yet.
+    """
+    from pneumoscope.server import Settings, check_routes, default_home, try_routes
+
+    if study is None:
+        rules = check_routes(file, models)
+        if as_json:
+            print_json(rules.model_dump(mode="json"))
+            return
+        for name, destination in rules.destinations.items():
+            where = f"{destination.title}@{destination.host}:{destination.port}"
+            approved = f", approved by {destination.approver} on {destination.date}" if destination.approver else ""
+            typer.echo(f"{name}  {where}  {destination.kind}{approved}")
+        which = "the first one" if rules.match == "first" else "every one"
+        typer.echo(f"rules: {', '.join(rule.name for rule in rules.rules) or 'none'}; {which} that matches counts")
+        return
+    settings = Settings(home=home or default_home(), database=database, secret=secret, models=models)
+    runs = try_routes(settings, file, study)
+    if as_json:
+        print_json([asdict(run) | {"destinations": run.destinations} for run in runs])
+        return
+    for run in runs:
+        typer.echo(f"{run.kind}{f' of {run.model}' if run.model else ''}: {', '.join(run.destinations) or 'nowhere'}")
+        for decision in run.decisions:
+            typer.echo(f"  {decision.rule}: {'matches' if decision.matches else 'no'}; {'; '.join(decision.reasons)}")
