@@ -14,8 +14,8 @@ import pydicom
 import pytest
 
 from pneumoscope.server.dicom.objects import SERIES
+from pneumoscope.server.dicom.place import derive_uid
 from pneumoscope.server.dicom.receive import SUCCESS, Sender
-from pneumoscope.server.dicom.report import derive_uid
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.settings import DicomSettings, Settings
 from server.client import Client, predict_all, serve_client
@@ -120,10 +120,12 @@ def test_a_refusal_is_a_result_too(node_settings: Settings) -> None:
     import highdicom
 
     from pneumoscope.server.dicom.objects import load_header, read_header
+    from pneumoscope.server.dicom.place import Place, finish
     from pneumoscope.server.dicom.report import write_report
+    from pneumoscope.server.dicom.sources import ImageAnswer, SourceImage, complete
 
     (model,) = (model for model in Catalogue(node_settings.models).list_models().values() if not model.builtin)
-    header = load_header(read_header(dicom(TAGS), "drawn", 2**20).json)
+    header = complete(load_header(read_header(dicom(TAGS), "drawn", 2**20).json))
     result = {
         "labels": ["normal"],
         "probabilities": {},
@@ -131,7 +133,9 @@ def test_a_refusal_is_a_result_too(node_settings: Settings) -> None:
         "reason": "it is a lateral",
         "codes": ["lateral"],
     }
-    report = highdicom.sr.srread(BytesIO(write_report(header, model.card, model.identity, result, "00", 0.0)))
+    answer = ImageAnswer(SourceImage("1", header, "00", 24, 32), result, 0.0)
+    data = finish(write_report([answer], model, Place("1.2.3", "1.2.4", 9900, 1, None)), "tiny", 0.0)
+    report = highdicom.sr.srread(BytesIO(data))
     (group,) = report.content.get_image_measurement_groups()
     assert not group.get_measurements()
     said = {one.name.meaning: one.value for one in group.get_qualitative_evaluations()}

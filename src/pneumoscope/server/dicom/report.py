@@ -1,59 +1,41 @@
-"""A stored answer as a DICOM object: a structured report by TID 1500, which viewers and archives read (PS3.16).
+"""A model's answers about a study as a DICOM structured report by TID 1500, which viewers and archives read (PS3.16).
 
 The report is preliminary and unverified, in a series of its own whose description says what it is. It names the
-algorithm with version and hash (TID 4019), refers to the image, and carries the patient's and the study's own tags. A
-refusal is a result too: it has the reason in place of scores. Its UIDs follow from what it says, so that the same
-answer is the same object however often it is asked for.
+algorithm with version and hash (TID 4019), refers to each image, and carries the patient's and the study's own tags. A
+refusal is a result too: it has the reason in place of scores.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from pneumoscope import __version__
 from pneumoscope.core.errors import MissingExtraError
 from pneumoscope.core.labels import DISCLAIMER
-from pneumoscope.server.dicom.objects import SERIES
+from pneumoscope.server.dicom.place import LONGEST_MEANING, MANUFACTURER, Place, derive_uid
+from pneumoscope.server.dicom.sources import ImageAnswer
+from pneumoscope.server.inference.models import InstalledModel
 
 if TYPE_CHECKING:
-    from highdicom.sr import CodedConcept, MeasurementReport
+    from highdicom.sr import CodedConcept, MeasurementReport, MeasurementsAndQualitativeEvaluations
     from pydicom import Dataset
 
     from pneumoscope.bundle.card import Card
 
-WRITER = 1
-"""Version of what this module writes: another one is another object."""
 SCHEME = "99PNEUMOSCOPE"
 """Private coding scheme of labels, decisions and reasons (PS3.16 8.2)."""
-MANUFACTURER = "Pneumoscope"
-_SERIES_NUMBER = 9900
-"""Far from those that modalities give."""
-_LONGEST_VALUE, _LONGEST_MEANING = 16, 64
-"""Characters of a code's value (SH) and meaning (LO)."""
+_LONGEST_VALUE = 16
+"""Characters of a code's value (SH)."""
 
 
-def derive_uid(*parts: str) -> str:
-    """Return a UID that follows from texts: 2.25 and the first 128 bits of their SHA-256 (PS3.5 B.2)."""
-    digest = hashlib.sha256("\0".join(parts).encode()).digest()
-    return f"2.25.{int.from_bytes(digest[:16], 'big')}"
-
-
-def write_report(
-    source: Dataset, card: Card, identity: str, result: Mapping[str, Any], pixels: str, finished: float
-) -> bytes:
-    """Return an answer as a DICOM file.
+def write_report(answers: Sequence[ImageAnswer], model: InstalledModel, place: Place) -> Dataset:
+    """Return a model's answers about the images of a study as a structured report, without what all objects share.
 
     Args:
-        source: Header of the image, with the patient's and the study's tags.
-        card: Of the model.
-        identity: Of the model, whole.
-        result: The stored answer, see `inference.runner.make_result`.
-        pixels: SHA-256 of the stored pixels.
-        finished: When the answer was made, in seconds since 1970: the report's own time.
+        answers: One for each image, at least one.
+        model: The model.
+        place: Where the report stands.
 
     Raises:
         MissingExtraError: highdicom is not installed.
@@ -62,45 +44,53 @@ def write_report(
         from highdicom.sr import EnhancedSR
     except ImportError as error:
         raise MissingExtraError("a DICOM report", "pacs") from error
-    about = (str(source.SOPInstanceUID), pixels, identity)
-    report = EnhancedSR(
-        evidence=[_complete(source)],
-        content=_build_content(source, card, identity, result, about)[0],
-        series_instance_uid=derive_uid(str(source.StudyInstanceUID), identity, "series", str(WRITER)),
-        series_number=_SERIES_NUMBER,
-        sop_instance_uid=derive_uid(*about, "report", str(WRITER)),
-        instance_number=1,
+    return EnhancedSR(
+        evidence=[answer.source.header for answer in answers],
+        content=_build_content(answers, model.card, model.identity)[0],
+        series_instance_uid=place.series_uid,
+        series_number=place.series_number,
+        sop_instance_uid=place.sop_uid,
+        instance_number=place.number,
         manufacturer=MANUFACTURER,
         is_complete=True,
         is_final=False,
         is_verified=False,
+        previous_versions=None if place.predecessor is None else [place.predecessor],
     )
-    report.SeriesDescription = SERIES
-    report.ManufacturerModelName = card.name[:_LONGEST_MEANING]
-    report.SoftwareVersions = __version__
-    made = datetime.fromtimestamp(finished, UTC)
-    for what in ("InstanceCreation", "Content"):
-        setattr(report, f"{what}Date", made.strftime("%Y%m%d"))
-        setattr(report, f"{what}Time", made.strftime("%H%M%S"))
-    for equipment in report.get("ContributingEquipmentSequence") or ():
-        equipment.ContributionDateTime = made.strftime("%Y%m%d%H%M%S+0000")
-    buffer = BytesIO()
-    report.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
 
 
-def _build_content(
-    source: Dataset, card: Card, identity: str, result: Mapping[str, Any], about: Sequence[str]
-) -> MeasurementReport:
-    """Return the report's tree (TID 1500)."""
+def _build_content(answers: Sequence[ImageAnswer], card: Card, identity: str) -> MeasurementReport:
+    """Return the report's tree (TID 1500): a measurement group for each image."""
     from highdicom.sr import (
-        AlgorithmIdentification,
         DeviceObserverIdentifyingAttributes,
-        Measurement,
         MeasurementReport,
-        MeasurementsAndQualitativeEvaluations,
         ObservationContext,
         ObserverContext,
+    )
+    from pydicom.sr.codedict import codes
+    from pydicom.sr.coding import Code
+
+    device = DeviceObserverIdentifyingAttributes(
+        uid=derive_uid(identity), name=card.name[:LONGEST_MEANING], manufacturer_name=MANUFACTURER
+    )
+    return MeasurementReport(
+        observation_context=ObservationContext(
+            observer_device_context=ObserverContext(
+                observer_type=codes.DCM.Device, observer_identifying_attributes=device
+            )
+        ),
+        procedure_reported=Code("363680008", "SCT", "Radiographic imaging procedure"),
+        imaging_measurements=[_build_group(answer, card, identity) for answer in answers],
+        title=codes.DCM.ImagingMeasurementReport,
+    )
+
+
+def _build_group(answer: ImageAnswer, card: Card, identity: str) -> MeasurementsAndQualitativeEvaluations:
+    """Return what is said about one image (TID 1501)."""
+    from highdicom.sr import (
+        AlgorithmIdentification,
+        Measurement,
+        MeasurementsAndQualitativeEvaluations,
         QualitativeEvaluation,
         RelationshipTypeValues,
         SourceImageForMeasurementGroup,
@@ -108,28 +98,27 @@ def _build_content(
         TrackingIdentifier,
     )
     from pydicom.sr.codedict import codes
-    from pydicom.sr.coding import Code
 
-    device = DeviceObserverIdentifyingAttributes(
-        uid=derive_uid(identity), name=card.name[:_LONGEST_MEANING], manufacturer_name=MANUFACTURER
-    )
-    scores = [
-        Measurement(name=_code(label, f"Score of {label}"), value=value, unit=codes.UCUM.NoUnits)
-        for label, value in (result.get("probabilities") or {}).items()
-    ]
-    said = _list_evaluations(result)
+    source = answer.source.header
+    said = _list_evaluations(answer.result)
     group = MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(uid=derive_uid(*about, "group"), identifier="Whole image"),
+        tracking_identifier=TrackingIdentifier(
+            uid=derive_uid(answer.digest, identity, "group"), identifier="Whole image"
+        ),
         algorithm_id=AlgorithmIdentification(
             name=card.name, version=str(card.version), parameters=[f"sha256 {identity}", DISCLAIMER]
         ),
-        measurements=scores,
+        measurements=[
+            Measurement(name=_code(label, f"Score of {label}"), value=value, unit=codes.UCUM.NoUnits)
+            for label, value in (answer.result.get("probabilities") or {}).items()
+        ],
         qualitative_evaluations=[
             QualitativeEvaluation(name=_code(*name), value=_code(code, code)) for name, code, _ in said
         ],
         source_images=[
             SourceImageForMeasurementGroup(
-                referenced_sop_class_uid=str(source.SOPClassUID), referenced_sop_instance_uid=about[0]
+                referenced_sop_class_uid=str(source.SOPClassUID),
+                referenced_sop_instance_uid=str(source.SOPInstanceUID),
             )
         ],
     )
@@ -138,16 +127,7 @@ def _build_content(
         if sentence != code:
             text = TextContentItem(name=_code(*name), value=sentence, relationship_type=RelationshipTypeValues.CONTAINS)
             group[0].ContentSequence.append(text)
-    return MeasurementReport(
-        observation_context=ObservationContext(
-            observer_device_context=ObserverContext(
-                observer_type=codes.DCM.Device, observer_identifying_attributes=device
-            )
-        ),
-        procedure_reported=Code("363680008", "SCT", "Radiographic imaging procedure"),
-        imaging_measurements=[group],
-        title=codes.DCM.ImagingMeasurementReport,
-    )
+    return group
 
 
 def _list_evaluations(result: Mapping[str, Any]) -> list[tuple[tuple[str, str], str, str]]:
@@ -177,23 +157,4 @@ def _code(value: str, meaning: str) -> CodedConcept:
 
     if len(value) > _LONGEST_VALUE or not value.isascii() or not value.strip():
         value = hashlib.sha256(value.encode()).hexdigest()[:12]
-    return CodedConcept(value=value, scheme_designator=SCHEME, meaning=(meaning or value)[:_LONGEST_MEANING])
-
-
-def _complete(source: Dataset) -> Dataset:
-    """Return a header with the tags that every object has to have, empty where its sender left them out.
-
-    Its texts were decoded when it was kept, so that the sender's character sets, which may be none, are not needed.
-    """
-    from pydicom import Dataset
-
-    complete = Dataset()
-    complete.update(source)
-    complete.SpecificCharacterSet = "ISO_IR 192"
-    for keyword in (
-        *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
-        *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
-    ):
-        if keyword not in complete:
-            setattr(complete, keyword, "")
-    return complete
+    return CodedConcept(value=value, scheme_designator=SCHEME, meaning=(meaning or value)[:LONGEST_MEANING])

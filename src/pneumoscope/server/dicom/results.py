@@ -1,20 +1,107 @@
-"""Stored answers as DICOM objects, for those who may see both the answer and the patient."""
+"""A study's results as DICOM objects, which are kept: once made, an object never has other bytes under its UID.
+
+A UID follows from the source objects, their pixels, the model, what it said, the kind of object, the version of its
+writer, and the object that it supersedes. Where nothing has changed, nothing is made. Where a late image or another
+answer changes what there is to say, the new object names the earlier one as its predecessor.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
 
-from pneumoscope.server.dicom.objects import load_header
+from sqlalchemy import Select, select
+from sqlalchemy.exc import IntegrityError
+
+from pneumoscope.core.errors import ImageError
+from pneumoscope.server.dicom.place import Place, derive_uid, finish, refer_to
 from pneumoscope.server.dicom.report import write_report
-from pneumoscope.server.errors import ConflictError, ForbiddenError, NotFoundError
+from pneumoscope.server.dicom.sources import StudyAnswers, gather
+from pneumoscope.server.errors import ConflictError, DamagedError, ForbiddenError, NotFoundError
+from pneumoscope.server.inference import queue
 from pneumoscope.server.inference.models import Catalogue
-from pneumoscope.server.reading.answers import show_prediction
-from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import ArchivedObject, Image
+from pneumoscope.server.reading.answers import show_predictions
+from pneumoscope.server.storage import blobs
+from pneumoscope.server.storage.crypto import new_id
+from pneumoscope.server.storage.database import Store, now
+from pneumoscope.server.storage.tables import ResultObject, StoredPrediction
+from pneumoscope.server.storage.transaction import Transaction
+from pneumoscope.server.studies import lookup
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+ResultKind = Literal["report"]
+"""Structured report of a model's answers, one for a study and model."""
+
+_TRIES = 5
+"""How often an object is tried again because another process made one meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedObject:
+    """An object that a study's results ask for."""
+
+    kind: ResultKind
+    sop_class: str
+    series_number: int
+    """Far from those that modalities give."""
+    model: str
+    subject: str
+    says: tuple[str, ...]
+    """What its UID follows from."""
+    study_uid: str
+    name: str
+    """Of what made it, for people."""
+    finished: float
+    """When its contents were there."""
+    write: Callable[[Place], Dataset]
+
+
+def make_results(store: Store, catalogue: Catalogue, study: str, kinds: Sequence[ResultKind]) -> list[str]:
+    """Make the DICOM objects of a study's results that are not there yet; return the UIDs of those that count now.
+
+    Models that are switched off, or no longer here, say nothing.
+
+    Args:
+        store: The store.
+        catalogue: The models of this server.
+        study: Number of the study.
+        kinds: What to make.
+
+    Raises:
+        NotFoundError: There is no such study, or none of its images came as a DICOM object.
+        ConflictError: A model's answer is not there yet.
+        MissingExtraError: highdicom is not installed.
+    """
+    answers = gather(store, catalogue, study)
+    planned = [one for kind in kinds for one in _PLANS[kind](answers)]
+    made = (_make(store, study, one) for one in planned)
+    return [sop_uid for sop_uid in made if sop_uid is not None]
+
+
+def read_result(store: Store, sop_uid: str) -> bytes:
+    """Return a result as a DICOM file, with the bytes that it was made with.
+
+    Raises:
+        NotFoundError: There is no such object.
+        DamagedError: Its file is gone or altered.
+    """
+    with store.read() as session:
+        row = session.get(ResultObject, sop_uid)
+    if row is None:
+        raise NotFoundError("result")
+    try:
+        return blobs.read_sealed(store.settings.files, store.secret, row.blob)
+    except ImageError as error:
+        raise DamagedError from error
 
 
 def export_report(store: Store, catalogue: Catalogue, prediction: str, reader: str) -> bytes:
-    """Return an answer as a structured report (a DICOM file), and record that it is shown.
+    """Return the report of a study and model to which an answer belongs, and record that its answers are shown.
 
     Args:
         store: The store.
@@ -23,32 +110,129 @@ def export_report(store: Store, catalogue: Catalogue, prediction: str, reader: s
         reader: Id of the account, which may see names.
 
     Raises:
-        NotFoundError: There is no such answer, its image did not come from a DICOM peer, or its model is gone.
+        NotFoundError: There is no such answer, its image did not come from a DICOM peer, its model is gone, or its
+            report was retracted.
         ForbiddenError: The reader may not see the answer yet.
-        ConflictError: The answer is not there yet.
+        ConflictError: An answer about the study is not there yet, or the model is switched off.
         MissingExtraError: highdicom is not installed.
     """
     with store.write() as session:
-        answer = show_prediction(session, store.settings, prediction, reader)
-        if answer.withheld is not None:
-            raise ForbiddenError("the answer", f"is withheld: {answer.withheld}.", code="withheld")
-        if answer.result is None:
-            raise ConflictError("the answer", "is not there yet.", "Ask again when it is.")
-        image = answer.row.image
-        row = session.execute(
-            select(ArchivedObject.key, ArchivedObject.sealed, Image.sha256)
-            .join(Image, Image.id == ArchivedObject.image)
-            .where(ArchivedObject.image == image)
-            .order_by(ArchivedObject.received)
-        ).first()
-    if row is None:
-        raise NotFoundError(
-            "report",
-            "needs the header of a DICOM object.",
-            "It is kept of objects that a DICOM peer sent to this server.",
+        asked = session.get(StoredPrediction, prediction)
+        if asked is None:
+            raise NotFoundError("prediction")
+        if queue.is_switched_off(session, asked.model):
+            raise ConflictError(
+                "this model", "was switched off on this server.", "Do not rely on its answer.", code="model-off"
+            )
+        rows = [row for row in lookup.predictions_of(session, [asked.study])[asked.study] if row.model == asked.model]
+        withheld = {answer.withheld for answer in show_predictions(session, store.settings, rows, reader)} - {None}
+        if withheld:
+            raise ForbiddenError("the answer", f"is withheld: {min(str(why) for why in withheld)}.", code="withheld")
+    catalogue.get(asked.model)
+    answers = gather(store, catalogue, asked.study)
+    for planned in _plan_reports(answers):
+        if planned.model == asked.model and (sop_uid := _make(store, asked.study, planned)) is not None:
+            return read_result(store, sop_uid)
+    raise NotFoundError("report", "is not here.", "Its image came from no DICOM peer, or the report was retracted.")
+
+
+def _plan_reports(answers: StudyAnswers) -> Iterable[PlannedObject]:
+    """Plan a structured report for each model."""
+    for identity, said in answers.answers.items():
+        model = answers.models[identity]
+        yield PlannedObject(
+            kind="report",
+            sop_class="1.2.840.10008.5.1.4.1.1.88.22",  # Enhanced SR
+            series_number=9900,
+            model=identity,
+            subject="",
+            says=(*(answer.digest for answer in said), identity, "writer 2"),
+            study_uid=str(said[0].source.header.StudyInstanceUID),
+            name=model.card.name,
+            finished=max(answer.finished for answer in said),
+            write=partial(write_report, said, model),
         )
-    model = catalogue.get(answer.row.model)
-    header = load_header(store.secret.unseal_bytes(row.sealed, row.key).decode())
-    finished = answer.row.finished
-    assert finished is not None  # an answer with a result
-    return write_report(header, model.card, model.identity, answer.result, row.sha256, finished)
+
+
+_PLANS: Mapping[ResultKind, Callable[[StudyAnswers], Iterable[PlannedObject]]] = MappingProxyType(
+    {"report": _plan_reports}
+)
+
+
+def _make(store: Store, study: str, planned: PlannedObject) -> str | None:
+    """Return the UID of the object that was planned, which is made if it is not there; None where it was retracted."""
+    for _ in range(_TRIES):
+        with store.read() as session:
+            last, number = _find_last(session, study, planned), 1 + _count_series(session, study, planned)
+        if last is not None and _uid_of(planned, last.predecessor) == last.sop_uid:
+            return last.sop_uid if last.state == "current" else None
+        if (sop_uid := _add(store, study, planned, last, number)) is not None:
+            return sop_uid
+        with store.read() as session:
+            lookup.get_study(session, study)
+    raise ConflictError("a result of this study", "is being made.", "Ask again.")
+
+
+def _add(store: Store, study: str, planned: PlannedObject, last: ResultObject | None, number: int) -> str | None:
+    """Make an object; return its UID, or None where another one was made meanwhile."""
+    predecessor = None
+    if last is not None:
+        predecessor = refer_to(last.sop_class, last.sop_uid, last.series_uid, planned.study_uid)
+    place = Place(
+        sop_uid=_uid_of(planned, None if last is None else last.sop_uid),
+        series_uid=derive_uid(planned.study_uid, planned.model, planned.kind, "series"),
+        series_number=planned.series_number,
+        number=number,
+        predecessor=predecessor,
+    )
+    data = finish(planned.write(place), planned.name, planned.finished)
+    blob = new_id()
+    blobs.write_pixels(store.settings.files, blob, store.secret.seal_bytes(data, blob), kind=blobs.SEALED)
+    row = ResultObject(
+        sop_uid=place.sop_uid,
+        sop_class=planned.sop_class,
+        series_uid=place.series_uid,
+        study=study,
+        kind=planned.kind,
+        model=planned.model,
+        subject=planned.subject,
+        predecessor=None if last is None else last.sop_uid,
+        state="current",
+        made=now(),
+        blob=blob,
+    )
+    try:
+        with store.write() as session:
+            store.lock_exclusive(session)
+            newest = _find_last(session, study, planned)
+            added = (newest and newest.sop_uid) == (last and last.sop_uid)
+            if added:
+                if newest is not None and newest.state == "current":
+                    newest.state = "superseded"
+                session.add(row)
+    except IntegrityError:  # the study was erased
+        added = False
+    if not added:  # after any other error the row may be there all the same: `remove_leftovers` decides
+        blobs.delete(store.settings.files, blob)
+    return place.sop_uid if added else None
+
+
+def _find_last(session: Transaction, study: str, planned: PlannedObject) -> ResultObject | None:
+    """Return the object about the same subject that no other one supersedes."""
+    rows = session.scalars(_select_series(study, planned).where(ResultObject.subject == planned.subject)).all()
+    superseded = {row.predecessor for row in rows}
+    return next((row for row in rows if row.sop_uid not in superseded), None)
+
+
+def _count_series(session: Transaction, study: str, planned: PlannedObject) -> int:
+    return len(session.scalars(_select_series(study, planned)).all())
+
+
+def _select_series(study: str, planned: PlannedObject) -> Select[ResultObject]:
+    return select(ResultObject).where(
+        ResultObject.study == study, ResultObject.kind == planned.kind, ResultObject.model == planned.model
+    )
+
+
+def _uid_of(planned: PlannedObject, predecessor: str | None) -> str:
+    return derive_uid(planned.kind, planned.study_uid, *planned.says, predecessor or "")

@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscope.core.errors import ImageError
-from pneumoscope.server.storage.crypto import new_id
+from pneumoscope.core.errors import ImageError, RunError
+from pneumoscope.server.storage.crypto import Secret, new_id
 from pneumoscope.server.storage.png_codec import decode_png, draw_thumbnail, sha256_of
 
 PIXELS = "png"
 THUMBNAIL = "thumb.png"
 SEALED = "sealed"
-"""An object in quarantine, encrypted."""
+"""An object in quarantine, or a result, encrypted."""
 _KINDS = (PIXELS, THUMBNAIL, SEALED)
 SIGNATURE = 64
 """Bytes of a thumbnail's signature."""
@@ -48,7 +48,7 @@ def write_pixels(folder: Path, image: str, content: bytes, kind: str = PIXELS) -
 
     Args:
         folder: The store's.
-        image: Number of the image, or of an object in quarantine.
+        image: Number of the image, of an object in quarantine, or of a result.
         content: The whole file.
         kind: `PIXELS` or `SEALED`.
 
@@ -89,6 +89,25 @@ def read_content(folder: Path, image: str, sha256: str) -> bytes:
     if sha256_of(content) != sha256:
         raise ImageError(image, "was altered.", "Restore it from a backup.")
     return content
+
+
+def read_sealed(folder: Path, secret: Secret, number: str) -> bytes:
+    """Return what a sealed file holds.
+
+    Args:
+        folder: The store's.
+        secret: The store's.
+        number: Of the object.
+
+    Raises:
+        ImageError: It is gone, or not what was stored.
+    """
+    try:
+        return secret.unseal_bytes(path_of(folder, number, SEALED).read_bytes(), number)
+    except FileNotFoundError as error:
+        raise ImageError(number, "is not in the store.") from error
+    except RunError as error:
+        raise ImageError(number, "was altered.", "Restore it from a backup.") from error
 
 
 def read_pixels(folder: Path, image: str, sha256: str) -> NDArray[np.float32]:

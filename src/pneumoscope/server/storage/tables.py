@@ -308,6 +308,39 @@ class QuarantinedObject(Base):
     received: Mapped[float]
 
 
+class ResultObject(Base):
+    """A DICOM object that this server made of a study's results; its bytes never change once they are here."""
+
+    __tablename__ = "result_objects"
+    sop_uid: Mapped[str] = mapped_column(primary_key=True)
+    """Follows from what the object says, see `dicom.results`."""
+    sop_class: Mapped[str]
+    series_uid: Mapped[str]
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str]
+    """See `dicom.results.ResultKind`."""
+    model: Mapped[str]
+    """The bundle's identity, whole; empty where none is concerned."""
+    subject: Mapped[str]
+    """Number of the image, or id of the reader, that it is about; empty where it is about the whole study."""
+    predecessor: Mapped[str | None]
+    """SOPInstanceUID of the object in whose place it stands."""
+    state: Mapped[str]
+    """current, superseded, retracted."""
+    made: Mapped[float]
+    blob: Mapped[str] = mapped_column(index=True, unique=True)
+    """Number of the sealed file that holds the object as a DICOM file."""
+
+
+class ArrivingStudy(Base):
+    """A study of which an object came and whose results were not handed on since: it may not be complete yet."""
+
+    __tablename__ = "arriving_studies"
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
+    last: Mapped[float] = mapped_column(index=True)
+    """When its last object came."""
+
+
 class Export(Base):
     """A folder to which images were exported, so that erasing a patient can reach it."""
 

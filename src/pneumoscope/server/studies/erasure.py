@@ -13,7 +13,15 @@ from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.audit_log import AuditEntry
 from pneumoscope.server.storage import blobs, export_ledger
 from pneumoscope.server.storage.database import Store, now
-from pneumoscope.server.storage.tables import Event, Identity, Image, QuarantinedObject, StoredPrediction, Study
+from pneumoscope.server.storage.tables import (
+    Event,
+    Identity,
+    Image,
+    QuarantinedObject,
+    ResultObject,
+    StoredPrediction,
+    Study,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,7 @@ def erase(store: Store, studies: Sequence[str], entries: Sequence[AuditEntry] = 
         audit_log.record_all(session, entries)
         images = list(session.scalars(select(Image.id).where(Image.study.in_(studies))))
         apart = list(session.scalars(select(QuarantinedObject.id).where(QuarantinedObject.study.in_(studies))))
+        made = list(session.scalars(select(ResultObject.blob).where(ResultObject.study.in_(studies))))
         predictions = session.scalar(
             select(func.count()).select_from(StoredPrediction).where(StoredPrediction.study.in_(studies))
         )
@@ -55,7 +64,7 @@ def erase(store: Store, studies: Sequence[str], entries: Sequence[AuditEntry] = 
         remaining = set(session.scalars(select(Study.patient).where(Study.patient.in_(patients))))
         session.execute(delete(Identity).where(Identity.patient.in_(patients - remaining)))
         session.add_all(Event(kind="study", study=study, subject=study, state="erased", at=now()) for study in studies)
-    for image in (*images, *apart):
+    for image in (*images, *apart, *made):
         blobs.delete(store.settings.files, image)
     try:
         store.clear_erased()
@@ -73,6 +82,8 @@ def remove_leftovers(store: Store) -> int:
 
     def has_row(image: str) -> bool:
         with store.read() as session:
-            return session.get(Image, image) is not None or session.get(QuarantinedObject, image) is not None
+            if session.get(Image, image) is not None or session.get(QuarantinedObject, image) is not None:
+                return True
+            return session.scalar(select(ResultObject.sop_uid).where(ResultObject.blob == image)) is not None
 
     return blobs.remove_orphans(store.settings.files, has_row)

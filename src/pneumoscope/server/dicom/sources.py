@@ -1,0 +1,156 @@
+"""What a study's results are made of: the images that came as DICOM objects, and each model's newest answer about them.
+
+An object that goes out must say the same for ever. So what is gathered here has digests: of the header as it
+was kept, of the pixels, and of the answer. Where one of them changes, the result is another object.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from pneumoscope.server.dicom.objects import load_header
+from pneumoscope.server.errors import ConflictError, NotFoundError
+from pneumoscope.server.inference import queue
+from pneumoscope.server.inference.models import Catalogue, InstalledModel
+from pneumoscope.server.storage.database import Store
+from pneumoscope.server.storage.tables import ArchivedObject, Image, StoredPrediction
+from pneumoscope.server.storage.transaction import Transaction
+from pneumoscope.server.studies import lookup
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+    from sqlalchemy import Row
+
+
+@dataclass(frozen=True, slots=True)
+class SourceImage:
+    """An image that came as a DICOM object."""
+
+    image: str
+    """Its number."""
+    header: Dataset
+    """With the patient's and the study's tags; texts are decoded, whatever the sender's character set was."""
+    digest: str
+    """Of the header and the stored pixels."""
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImageAnswer:
+    """What a model said about an image."""
+
+    source: SourceImage
+    result: Mapping[str, Any]
+    """See `inference.runner.make_result`."""
+    finished: float
+    """Seconds since 1970."""
+
+    @property
+    def digest(self) -> str:
+        """Of the source and of what was said, without how long it took."""
+        said = {name: value for name, value in self.result.items() if name != "seconds"}
+        return _digest(self.source.digest, json.dumps(said, sort_keys=True))
+
+
+@dataclass(frozen=True, slots=True)
+class StudyAnswers:
+    """The images of a study, in the order in which they came, and each model's answers about them in this order."""
+
+    study: str
+    sources: tuple[SourceImage, ...]
+    answers: Mapping[str, tuple[ImageAnswer, ...]]
+    """By the model's identity; only models that are here and not switched off."""
+    models: Mapping[str, InstalledModel]
+
+
+def gather(store: Store, catalogue: Catalogue, study: str) -> StudyAnswers:
+    """Return what the results of a study are made of.
+
+    Args:
+        store: The store.
+        catalogue: The models of this server.
+        study: Number of the study.
+
+    Raises:
+        NotFoundError: There is no such study, or none of its images came as a DICOM object.
+        ConflictError: A model's answer is not there yet.
+    """
+    with store.read() as session:
+        lookup.get_study(session, study)
+        rows = lookup.predictions_of(session, [study])[study]
+        if any(row.result is None for row in rows):
+            raise ConflictError("an answer about this study", "is not there yet.", "Ask again when it is.")
+        sources = _list_sources(store, session, study)
+        off = {model for model in {row.model for row in rows} if queue.is_switched_off(session, model)}
+    if not sources:
+        raise NotFoundError(
+            "report",
+            "needs the header of a DICOM object.",
+            "It is kept of objects that a DICOM peer sent to this server.",
+        )
+    models = {identity: model for identity, model in catalogue.list_models().items() if identity not in off}
+    newest: dict[tuple[str, str], Row[Any]] = {(row.model, row.image): row for row in rows}  # the oldest come first
+    answers = {
+        identity: tuple(
+            ImageAnswer(source, row.result, row.finished)
+            for source in sources
+            if (row := newest.get((identity, source.image))) is not None
+        )
+        for identity in dict.fromkeys(row.model for row in rows)
+        if identity in models
+    }
+    return StudyAnswers(study, sources, {identity: said for identity, said in answers.items() if said}, models)
+
+
+def has_waiting(session: Transaction, study: str) -> bool:
+    """Return whether a model's answer about a study is not there yet."""
+    query = select(StoredPrediction.id).where(
+        StoredPrediction.study == study, StoredPrediction.state.in_(("queued", "running"))
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def _list_sources(store: Store, session: Transaction, study: str) -> tuple[SourceImage, ...]:
+    query = (
+        select(ArchivedObject.key, ArchivedObject.sealed, Image.id, Image.sha256, Image.width, Image.height)
+        .join(Image, Image.id == ArchivedObject.image)
+        .where(ArchivedObject.study == study)
+        .order_by(ArchivedObject.received, ArchivedObject.key)
+    )
+    sources: dict[str, SourceImage] = {}
+    for row in session.execute(query):
+        if row.id not in sources:
+            text = store.secret.unseal_bytes(row.sealed, row.key).decode()
+            digest = _digest(text, row.sha256)
+            sources[row.id] = SourceImage(row.id, complete(load_header(text)), digest, row.width, row.height)
+    return tuple(sources.values())
+
+
+def complete(header: Dataset) -> Dataset:
+    """Return a header with the tags that every object has to have, empty where its sender left them out.
+
+    Its texts were decoded when it was kept, so that the sender's character sets, which may be none, are not needed.
+    """
+    from pydicom import Dataset
+
+    whole = Dataset()
+    whole.update(header)
+    whole.SpecificCharacterSet = "ISO_IR 192"
+    for keyword in (
+        *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
+        *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
+    ):
+        if keyword not in whole:
+            setattr(whole, keyword, "")
+    return whole
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
