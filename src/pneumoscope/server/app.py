@@ -26,6 +26,7 @@ from pneumoscope.server.api.problems import Problem, problem_response
 from pneumoscope.server.api.routes import ROUTERS
 from pneumoscope.server.api.schemas.common import ProblemOut
 from pneumoscope.server.dicom.node import DicomNode
+from pneumoscope.server.dicom.outbound import Outbound
 from pneumoscope.server.dicom.receive import Receiver
 from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference import occlusion
@@ -63,8 +64,10 @@ def create_app(settings: Settings) -> FastAPI:
     store, catalogue = open_store(settings), Catalogue(settings.models)
     passwords, decoders = Passwords(), DecoderPool(settings, catalogue, default_workers())
     _check_models(catalogue, () if settings.dicom is None else settings.dicom.models)
+    outbound = None
     if settings.dicom is not None and settings.dicom.routes is not None:
-        check_routes(settings.dicom.routes, settings.models)
+        routes = check_routes(settings.dicom.routes, settings.models)
+        outbound = Outbound(store, catalogue, routes, settings.dicom.title)
     uploads = UploadService(store, settings, catalogue, decoders)
     context = Context(
         settings=settings,
@@ -83,7 +86,10 @@ def create_app(settings: Settings) -> FastAPI:
         workers=WorkerPool(store, settings, catalogue),
         node=None
         if settings.dicom is None
-        else DicomNode(settings.dicom, Receiver(store, uploads, settings.dicom.models), settings.max_file_bytes),
+        else DicomNode(
+            settings.dicom, Receiver(store, uploads, settings.dicom.models), settings.max_file_bytes, outbound
+        ),
+        outbound=outbound,
         occlusion_limiter=anyio.CapacityLimiter(occlusion.CONCURRENT),
         pages=Pages(),
     )
@@ -138,9 +144,13 @@ def _lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManag
             retention.start()
         if context.node is not None:
             context.node.start()
+        if context.outbound is not None:
+            context.outbound.start()
         try:
             yield
         finally:
+            if context.outbound is not None:
+                context.outbound.stop()
             if context.node is not None:
                 context.node.stop()
             if retention is not None:

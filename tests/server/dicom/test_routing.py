@@ -101,7 +101,7 @@ def test_each_rule_says_whether_it_matches(
 ) -> None:
     routes = read_routes(write(tmp_path, f"match: {match}\n{DESTINATIONS}{RULES}"))
     facts = ResultFacts(
-        kind,  # type: ignore[arg-type]
+        kind,
         senders=frozenset({sender}),
         modalities=frozenset({"DX"}),
         body_parts=frozenset(),

@@ -13,6 +13,7 @@ from pneumoscope.server.api.events import Streams
 from pneumoscope.server.api.metrics import Metrics
 from pneumoscope.server.api.pages import Pages
 from pneumoscope.server.dicom.node import DicomNode
+from pneumoscope.server.dicom.outbound import Outbound
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.inference.worker_pool import WorkerPool
 from pneumoscope.server.security import audit_log
@@ -68,6 +69,8 @@ class Context:
     """Run the models."""
     node: DicomNode | None
     """Takes objects from peers; None: the server is no DICOM node."""
+    outbound: Outbound | None
+    """Sends results to archives; None: nothing is sent."""
     occlusion_limiter: anyio.CapacityLimiter
     """Questions about covered images that are answered at once."""
     pages: Pages

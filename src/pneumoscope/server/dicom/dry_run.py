@@ -39,7 +39,7 @@ class StudyFacts:
     decisions: Mapping[str, frozenset[str]]
     """By identity of the model."""
 
-    def of(self, kind: RoutedKind, model: InstalledModel | None) -> ResultFacts:
+    def of(self, kind: str, model: InstalledModel | None) -> ResultFacts:
         """Return the facts of a result of this study.
 
         Args:

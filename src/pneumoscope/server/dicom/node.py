@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import MissingExtraError, UsageError
+from pneumoscope.server.dicom.association import COMMITMENT
 from pneumoscope.server.dicom.objects import ANALYSED
+from pneumoscope.server.dicom.outbound import Outbound
 from pneumoscope.server.dicom.receive import FAILED, Receiver, Sender
 from pneumoscope.server.settings import DicomSettings
 
@@ -46,20 +48,32 @@ _LONGEST_COMMENT = 64
 """Characters of an ErrorComment (0000,0902), a LO."""
 
 
+_FAILED_REPORT = 0x0110
+"""Status of N-EVENT-REPORT: processing failure."""
+
+
 class DicomNode:
     """Takes objects from peers, from `start` until `stop`."""
 
-    def __init__(self, settings: DicomSettings, receiver: Receiver, max_object_bytes: int) -> None:
+    def __init__(
+        self,
+        settings: DicomSettings,
+        receiver: Receiver,
+        max_object_bytes: int,
+        outbound: Outbound | None = None,
+    ) -> None:
         """Create the node; it listens only after `start`.
 
         Args:
             settings: Title, address, peers.
             receiver: Takes the objects.
             max_object_bytes: Larger objects end their association.
+            outbound: Is told what archives commit themselves to; None: nothing is sent.
         """
         self._settings = settings
         self._receiver = receiver
         self._max_object_bytes = max_object_bytes
+        self._outbound = outbound
         self._server: ThreadedAssociationServer | None = None
         self._peers = [(title, ipaddress.ip_address(address)) for title, address in settings.peers]
 
@@ -87,12 +101,16 @@ class DicomNode:
         entity.add_supported_context(_VERIFICATION)
         for sop_class in ANALYSED:
             entity.add_supported_context(sop_class, list(_SYNTAXES))
+        if self._outbound is not None:
+            # An archive calls back as the provider that it is, with the roles turned round (PS3.4 J.3.3).
+            entity.add_supported_context(COMMITMENT, scu_role=True, scp_role=True)
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._check_peer),
             (evt.EVT_REJECTED, _log_rejection),
             (evt.EVT_DATA_RECV, self._count),
             (evt.EVT_C_ECHO, lambda event: 0x0000),
             (evt.EVT_C_STORE, self._store),
+            (evt.EVT_N_EVENT_REPORT, self._take_report),
         ]
         where = (self._settings.host, self._settings.port)
         try:
@@ -153,6 +171,13 @@ class DicomNode:
             logging.getLogger(__name__).error("an object could not be received: %s", type(error).__name__)
             return FAILED
         return _answer(receipt.status, receipt.comment)
+
+    def _take_report(self, event: Event) -> int:
+        try:
+            return _FAILED_REPORT if self._outbound is None else self._outbound.take_report(event)
+        except Exception as error:  # as above; the archive reports again, or is asked again
+            logging.getLogger(__name__).error("a storage commitment could not be taken: %s", type(error).__name__)
+            return _FAILED_REPORT
 
 
 def _log_rejection(_: Event) -> None:

@@ -124,7 +124,7 @@ class Routes(Frozen):
 class ResultFacts:
     """What rules may ask about a result."""
 
-    kind: RoutedKind
+    kind: str
     senders: frozenset[str]
     modalities: frozenset[str]
     body_parts: frozenset[str]

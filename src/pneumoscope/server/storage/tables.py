@@ -341,6 +341,51 @@ class ArrivingStudy(Base):
     """When its last object came."""
 
 
+class OutboundItem(Base):
+    """A result that goes, or went, to an archive: once to each."""
+
+    __tablename__ = "outbound_items"
+    __table_args__ = (
+        UniqueConstraint("sop_uid", "destination"),
+        Index("outbound_items_due", "destination", "state", "next_attempt"),
+    )
+    id: Mapped[str] = mapped_column(primary_key=True)
+    sop_uid: Mapped[str] = mapped_column(ForeignKey("result_objects.sop_uid", ondelete="CASCADE"))
+    destination: Mapped[str]
+    """Its name in the file of routes."""
+    rule: Mapped[str] = mapped_column(Text)
+    """Name of the rule that sends it."""
+    state: Mapped[str]
+    """queued, sending, sent, committed, dead, withdrawn."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt: Mapped[float]
+    """Of those that are queued."""
+    last_error: Mapped[str] = mapped_column(Text, default="")
+    worker: Mapped[str | None]
+    lease: Mapped[float] = mapped_column(default=0.0)
+    """When another sender may take over what is being sent."""
+    queued: Mapped[float]
+    """When its time began to run, after which it is a dead letter."""
+    sent: Mapped[float | None]
+    commit: Mapped[bool]
+    """The archive is asked to commit itself to keeping it."""
+    ask_at: Mapped[float | None]
+    """When the archive is to be asked, or asked again."""
+    request: Mapped[str | None] = mapped_column(index=True)
+    """Transaction UID of the last such request."""
+
+
+class RejectedObject(Base):
+    """An image that was rejected after the examination; it is in no result any more."""
+
+    __tablename__ = "rejected_objects"
+    key: Mapped[str] = mapped_column(ForeignKey("archived_objects.key", ondelete="CASCADE"), primary_key=True)
+    code: Mapped[str]
+    """Why, by PS3.16 CID 7011."""
+    sender: Mapped[str]
+    received: Mapped[float]
+
+
 class Export(Base):
     """A folder to which images were exported, so that erasing a patient can reach it."""
 

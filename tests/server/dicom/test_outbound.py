@@ -1,0 +1,253 @@
+"""Results reach a real archive once, whatever fails on the way; and what an archive's answers mean for the queue."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+import yaml
+
+from pneumoscope.server.dicom import outbound_queue
+from pneumoscope.server.dicom.association import judge_status
+from pneumoscope.server.dicom.outbound import pause_after
+from pneumoscope.server.dicom.results import read_result
+from pneumoscope.server.dicom.routing import RetryRule
+from pneumoscope.server.errors import ConflictError
+from pneumoscope.server.security.audit_log import list_entries
+from pneumoscope.server.settings import Settings
+from pneumoscope.server.storage.tables import OutboundItem
+from server.client import Client, predict_all, serve_client
+from server.dicom.orthanc import TITLE, Orthanc, free_port
+from server.dicom.result_tools import node_of, receive
+from server.sample_files import dicom
+
+pytest.importorskip("pynetdicom", reason="no pynetdicom: pip install 'pneumoscope[pacs]'")
+pytest.importorskip("highdicom", reason="no highdicom: pip install 'pneumoscope[pacs]'")
+
+# pynetdicom leaves the socket open of a connection that was refused.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+US = "PNEUMOSCOPE"
+
+
+@contextmanager
+def sending(
+    settings: Settings,
+    folder: Path,
+    archive: int,
+    *,
+    port: int = 0,
+    retry: dict[str, float] | None = None,
+    **destination: Any,
+) -> Iterator[Client]:
+    """A server that sends reports to an archive on a port of this machine, and listens for its word."""
+    file = folder / "routes.yaml"
+    routes = {
+        "destinations": {"research": {"title": TITLE, "host": "127.0.0.1", "port": archive, **destination}},
+        "rules": [{"name": "all", "to": "research"}],
+        "retry": {"first_seconds": 0.1, "longest_seconds": 0.4, **(retry or {})},
+    }
+    file.write_text(yaml.safe_dump(routes))
+    with serve_client(node_of(settings, routes=file, port=port)) as client:
+        context = client.app.state.context
+        context.node.start()
+        context.outbound.start()
+        try:
+            yield client
+        finally:
+            context.outbound.stop()
+            context.node.stop()
+
+
+def hand_on(client: Client, count: int = 1) -> list[str]:
+    """Let so many studies come and be answered, and hand their results on; return the studies."""
+    studies = [
+        receive(
+            client,
+            dicom(
+                {
+                    "SOPInstanceUID": f"1.2.3.{number}.1",
+                    "SeriesInstanceUID": f"1.2.3.{number}.2",
+                    "StudyInstanceUID": f"1.2.3.{number}",
+                    "PatientID": str(number),
+                },
+                value=1000 + number,
+            ),
+        ).study
+        for number in range(count)
+    ]
+    predict_all(client)
+    for study in studies:
+        client.app.state.context.outbound.hand_on(study)
+    return studies
+
+
+def items(client: Client) -> list[OutboundItem]:
+    with client.app.state.context.store.read() as session:
+        return list(session.query(OutboundItem).order_by(OutboundItem.queued, OutboundItem.id))
+
+
+def wait_for(client: Client, *states: str, seconds: float = 30) -> list[OutboundItem]:
+    """Wait until all items are in one of these states."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = items(client)
+        if found and {each.state for each in found} <= set(states):
+            return found
+        assert time.monotonic() < deadline, [(each.state, each.last_error) for each in found]
+        time.sleep(0.05)
+
+
+def dataset_of(data: bytes) -> dict[int, Any]:
+    """An object without its file meta information, which each program writes for itself."""
+    return {int(element.tag): element.value for element in pydicom.dcmread(BytesIO(data))}
+
+
+def test_a_result_reaches_the_archive_once_and_is_committed(
+    settings: Settings, tmp_path: Path, start_orthanc: Callable[..., Orthanc]
+) -> None:
+    port = free_port()
+    archive = start_orthanc(peers={"us": (US, port)})
+    with sending(settings, tmp_path, archive.port, port=port, commit=True) as client:
+        studies = hand_on(client, 3)
+        for study in studies:  # as after a crash of the loop that hands studies on
+            client.app.state.context.outbound.hand_on(study)
+        found = wait_for(client, "committed")
+        assert len(found) == 3
+        stored = archive.read_instances()
+        assert set(stored) == {each.sop_uid for each in found}
+        store = client.app.state.context.store
+        for sop_uid, data in stored.items():
+            assert dataset_of(data) == dataset_of(read_result(store, sop_uid))
+        sent = [entry for entry in list_entries(store) if entry.action == "C-STORE to archive"]
+        assert {(entry.who, entry.address, entry.status) for entry in sent} == {(f"dicom:{TITLE}", "127.0.0.1", 201)}
+        assert {entry.subject for entry in sent} == set(studies)
+
+
+def test_an_archive_that_is_away_gets_everything_once_when_it_is_back(
+    settings: Settings, tmp_path: Path, start_orthanc: Callable[..., Orthanc]
+) -> None:
+    archive = start_orthanc()
+    archive.stop()
+    with sending(settings, tmp_path, archive.port) as client:
+        hand_on(client, 25)  # more than one association takes
+        deadline = time.monotonic() + 30
+        while not any(each.attempts > 1 for each in items(client)):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        archive.start()
+        assert len(wait_for(client, "sent")) == len(archive.read_instances()) == 25
+
+
+def test_a_sender_that_dies_after_the_answer_sends_the_same_object_again(
+    settings: Settings, tmp_path: Path, start_orthanc: Callable[..., Orthanc], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = start_orthanc()
+    with sending(settings, tmp_path, archive.port) as client, monkeypatch.context() as patched:
+        died = threading.Event()
+
+        def die(*_: Any, **__: Any) -> None:
+            died.set()
+            raise SystemExit  # as a kill would: nothing is written down
+
+        patched.setattr(outbound_queue, "finish", die)
+        patched.setattr(threading, "excepthook", lambda _: None)
+        hand_on(client)
+        assert died.wait(30)
+        (item,) = items(client)
+        assert item.state == "sending"
+        assert len(archive.read_instances()) == 1
+    # The next server finds it.
+    with sending(settings, tmp_path, archive.port) as client:
+        (item,) = wait_for(client, "sent")
+        assert set(archive.read_instances()) == {item.sop_uid}
+
+
+@pytest.mark.parametrize(
+    ("status", "stored", "for_good"),
+    [
+        # PS3.4 table B.2-1 and PS3.7 annex C.
+        (0x0000, True, False),
+        *((status, True, False) for status in (0xB000, 0xB006, 0xB007)),
+        (0x0111, True, False),
+        *((status, False, False) for status in (None, 0xA700, 0xA701, 0x0110, 0x0213, 0x0122 + 0x1000)),
+        *((status, False, True) for status in (0xA900, 0xC000, 0xC123, 0x0117, 0x0122, 0x0124)),
+    ],
+)
+def test_what_an_answer_means(status: int | None, stored: bool, for_good: bool) -> None:
+    outcome = judge_status(status)
+    assert (outcome.stored, outcome.for_good) == (stored, for_good)
+    assert bool(outcome.problem) != stored
+
+
+def test_pauses_double_up_to_the_longest() -> None:
+    retry = RetryRule(first_seconds=5, longest_seconds=900)
+    for attempts, whole in ((1, 5), (2, 10), (3, 20), (8, 640), (9, 900), (10_000, 900)):
+        pauses = [pause_after(retry, attempts) for _ in range(200)]
+        assert whole / 2 <= min(pauses) < max(pauses) <= whole
+
+
+@contextmanager
+def refusing(status: int, *, classes: bool = True) -> Iterator[tuple[int, list[str]]]:
+    """An archive that answers a status to each object; yields its port and what was sent to it."""
+    from pynetdicom import AE, evt
+
+    sent: list[str] = []
+
+    def answer(event: Any) -> int:
+        sent.append(str(event.request.AffectedSOPInstanceUID))
+        return status
+
+    entity = AE(ae_title=TITLE)
+    entity.add_supported_context("1.2.840.10008.5.1.4.1.1.88.22" if classes else "1.2.840.10008.1.1")
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, answer)])
+    try:
+        yield server.server_address[1], sent
+    finally:
+        server.shutdown()
+
+
+def test_what_can_never_be_stored_is_dead_at_once_and_sent_again_by_hand(settings: Settings, tmp_path: Path) -> None:
+    with refusing(0xC000) as (port, sent), sending(settings, tmp_path, port) as client:
+        hand_on(client)
+        (item,) = wait_for(client, "dead")
+        assert (item.attempts, item.last_error, len(sent)) == (1, "status C000", 1)
+        store = client.app.state.context.store
+        store.commit(lambda session: outbound_queue.retry_dead(session, item.id))
+        deadline = time.monotonic() + 30
+        while len(sent) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        (item,) = wait_for(client, "dead")
+    with refusing(0x0000) as (port, sent), sending(settings, tmp_path, port) as client:
+        store = client.app.state.context.store
+        store.commit(lambda session: outbound_queue.retry_dead(session, item.id))
+        wait_for(client, "sent")
+        with pytest.raises(ConflictError, match="is sent"):
+            store.commit(lambda session: outbound_queue.retry_dead(session, item.id))
+
+
+def test_an_archive_that_does_not_take_reports_gets_no_second_try(settings: Settings, tmp_path: Path) -> None:
+    with refusing(0x0000, classes=False) as (port, sent), sending(settings, tmp_path, port) as client:
+        hand_on(client)
+        (item,) = wait_for(client, "dead")
+        assert not sent
+        assert "presentation context" in item.last_error
+
+
+def test_a_busy_archive_is_asked_until_the_time_is_over(settings: Settings, tmp_path: Path) -> None:
+    seconds = 2.0
+    rule = {"dead_after_hours": seconds / 3600}
+    with refusing(0xA700) as (port, sent), sending(settings, tmp_path, port, retry=rule) as client:
+        begun = time.monotonic()
+        hand_on(client)
+        (item,) = wait_for(client, "dead")
+        assert time.monotonic() - begun >= seconds
+        assert item.attempts == len(sent) >= 2
+        assert item.last_error == "status A700"
