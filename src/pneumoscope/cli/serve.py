@@ -76,6 +76,10 @@ def serve(
     dicom_routes: Annotated[
         Path | None, typer.Option(help="Destinations of results and rules (YAML).  [default: nothing is sent]")
     ] = None,
+    dicom_quiet_seconds: Annotated[
+        float,
+        typer.Option(help="A study is complete when no object of it came for so long.", min=0, max=86400),
+    ] = 60,
     queue: Annotated[int, typer.Option(help="Predictions that may wait; more uploads must come later.", min=1)] = 1000,
 ) -> None:
     """Serve studies, predictions and reads over HTTP. Without options: for this machine alone, without a login."""
@@ -113,6 +117,7 @@ def serve(
             tls_peers=dicom_authorities,
             in_the_clear=dicom_in_the_clear,
             routes=dicom_routes,
+            quiet_seconds=dicom_quiet_seconds,
         )
         if dicom
         else None,

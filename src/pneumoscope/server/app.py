@@ -25,9 +25,11 @@ from pneumoscope.server.api.pages import Pages
 from pneumoscope.server.api.problems import Problem, problem_response
 from pneumoscope.server.api.routes import ROUTERS
 from pneumoscope.server.api.schemas.common import ProblemOut
+from pneumoscope.server.dicom.completion import CompletionWatch
 from pneumoscope.server.dicom.node import DicomNode
 from pneumoscope.server.dicom.outbound import Outbound
 from pneumoscope.server.dicom.receive import Receiver
+from pneumoscope.server.dicom.results import make_results
 from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference import occlusion
 from pneumoscope.server.inference.models import Catalogue
@@ -38,7 +40,7 @@ from pneumoscope.server.security.passwords import Passwords
 from pneumoscope.server.security.sessions import Sessions
 from pneumoscope.server.security.tokens import Tokens
 from pneumoscope.server.settings import Settings
-from pneumoscope.server.storage.database import open_store
+from pneumoscope.server.storage.database import now, open_store
 from pneumoscope.server.studies.erasure import remove_leftovers
 from pneumoscope.server.studies.retention import Retention
 from pneumoscope.server.uploads.decoder_pool import DecoderPool
@@ -142,10 +144,13 @@ def _lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManag
         context.workers.start()
         if retention is not None:
             retention.start()
+        completion = _watch_completion(context)
         if context.node is not None:
             context.node.start()
         if context.outbound is not None:
             context.outbound.start()
+        if completion is not None:
+            completion.start()
         try:
             yield
         finally:
@@ -153,6 +158,8 @@ def _lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManag
                 context.outbound.stop()
             if context.node is not None:
                 context.node.stop()
+            if completion is not None:
+                completion.stop()
             if retention is not None:
                 retention.stop()
             context.workers.stop()
@@ -160,6 +167,18 @@ def _lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManag
             store.close()
 
     return lifespan
+
+
+def _watch_completion(context: Context) -> CompletionWatch | None:
+    """Return what makes the results of complete studies; None where the server is no DICOM node."""
+    settings, store = context.settings.dicom, context.store
+    if settings is None:
+        return None
+
+    def hand_on(study: str) -> None:
+        make_results(store, context.catalogue, study, ["report"])
+
+    return CompletionWatch(store, settings.quiet_seconds, hand_on, now)
 
 
 async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:

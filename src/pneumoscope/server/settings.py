@@ -38,12 +38,15 @@ class DicomSettings:
     """Other machines may send without encryption: the network is the hospital's own."""
     routes: Path | None = None
     """File of destinations and rules (YAML); None: results are sent nowhere."""
+    quiet_seconds: float = 60.0
+    """A study is complete when no object of it came for so long, as Orthanc's StableAge has it."""
 
     def validate(self) -> None:
         """Check that these settings are safe together.
 
         Raises:
-            UsageError: An AE title or address is none, or other machines could send unnamed or, unsaid, in the clear.
+            UsageError: An AE title, an address or the quiet time is none, or other machines could send unnamed or,
+                unsaid, in the clear.
         """
         for title in (self.title, *(title for title, _ in self.peers)):
             if not 1 <= len(title.strip()) <= LONGEST_TITLE or not title.isascii() or "\\" in title:
@@ -61,6 +64,12 @@ class DicomSettings:
             raise UsageError("the certificate of the DICOM node", "and its key belong together.", "Give both.")
         if self.tls_peers is not None and self.tls_certificate is None:
             raise UsageError("the peers' certificates", "are checked only with TLS.", "Give a certificate and its key.")
+        if not 0 <= self.quiet_seconds <= _LONGEST_QUIET:
+            raise UsageError(
+                argument("dicom_quiet_seconds", self.quiet_seconds),
+                "is no time that a study could wait for.",
+                f"Give 0 to {_LONGEST_QUIET:.0f} seconds.",
+            )
         if is_loopback(self.host):
             return
         where = argument("dicom_host", self.host)
@@ -76,6 +85,7 @@ class DicomSettings:
             )
 
 
+_LONGEST_QUIET = 24 * 3600.0
 LONGEST_TITLE = 16
 """Characters of an AE title (PS3.5 6.2)."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -49,3 +50,20 @@ def dump_report(data: bytes, folder: Path) -> str:
     assert dumped.returncode == 0, dumped.stderr
     assert "error" not in dumped.stderr.lower(), dumped.stderr
     return dumped.stdout
+
+
+def free_port() -> int:
+    """A port that nothing listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def store_by_dcmtk(port: int, folder: Path, *files: bytes) -> None:
+    """Send files to a node with dcmtk's storescu."""
+    if shutil.which("storescu") is None:
+        pytest.skip("no storescu: apt-get install dcmtk")
+    paths = []
+    for number, data in enumerate(files):
+        paths.append(folder / f"sent-{number}.dcm")
+        paths[-1].write_bytes(data)
+    subprocess.run(["storescu", "-aec", "PNEUMOSCOPE", "127.0.0.1", str(port), *paths], check=True, timeout=60)

@@ -26,7 +26,7 @@ from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.failures import as_refusal
-from pneumoscope.server.storage.tables import ArchivedObject, Image, QuarantinedObject
+from pneumoscope.server.storage.tables import ArchivedObject, ArrivingObject, Image, QuarantinedObject
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.uploads.outcome import NothingStoredError
 from pneumoscope.server.uploads.service import PendingUpload, StoredUpload, UploadService
@@ -158,6 +158,7 @@ class Receiver:
                 "received": time,
             },
         )
+        session.append(ArrivingObject, {"key": key, "study": image.study, "received": time})
         session.objects[key] = image.study, pixels
         entry = AuditEntry(sender.account, "C-STORE", image.study, sender.address, status=_HTTP[SUCCESS], at=time)
         audit_log.record(session, entry)

@@ -332,13 +332,14 @@ class ResultObject(Base):
     """Number of the sealed file that holds the object as a DICOM file."""
 
 
-class ArrivingStudy(Base):
-    """A study of which an object came and whose results were not handed on since: it may not be complete yet."""
+class ArrivingObject(Base):
+    """An object that came after the results of its study were last handed on, if ever."""
 
-    __tablename__ = "arriving_studies"
-    study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
-    last: Mapped[float] = mapped_column(index=True)
-    """When its last object came."""
+    __tablename__ = "arriving_objects"
+    key: Mapped[str] = mapped_column(primary_key=True)
+    """See `ArchivedObject`."""
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    received: Mapped[float]
 
 
 class OutboundItem(Base):

@@ -1,4 +1,4 @@
-"""Results as DICOM objects, and the studies whose results are not handed on yet."""
+"""Results as DICOM objects, and the objects whose studies' results are not handed on yet."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create both tables. Studies that came before are not among those to be handed on."""
+    """Create both tables. Objects that came before are not among those whose results are handed on."""
     op.create_table(
         "result_objects",
         sa.Column("sop_uid", sa.String(length=64), nullable=False),
@@ -32,10 +32,11 @@ def upgrade() -> None:
     op.create_index("ix_result_objects_study", "result_objects", ["study"], unique=False)
     op.create_index("ix_result_objects_blob", "result_objects", ["blob"], unique=True)
     op.create_table(
-        "arriving_studies",
+        "arriving_objects",
+        sa.Column("key", sa.String(length=64), nullable=False),
         sa.Column("study", sa.String(length=64), nullable=False),
-        sa.Column("last", sa.Double(), nullable=False),
+        sa.Column("received", sa.Double(), nullable=False),
         sa.ForeignKeyConstraint(["study"], ["studies.id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("study"),
+        sa.PrimaryKeyConstraint("key"),
     )
-    op.create_index("ix_arriving_studies_last", "arriving_studies", ["last"], unique=False)
+    op.create_index("ix_arriving_objects_study", "arriving_objects", ["study"], unique=False)
