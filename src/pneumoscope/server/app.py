@@ -154,12 +154,12 @@ def _lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManag
         try:
             yield
         finally:
-            if context.outbound is not None:
-                context.outbound.stop()
             if context.node is not None:
                 context.node.stop()
             if completion is not None:
                 completion.stop()
+            if context.outbound is not None:
+                context.outbound.stop()
             if retention is not None:
                 retention.stop()
             context.workers.stop()
@@ -177,6 +177,8 @@ def _watch_completion(context: Context) -> CompletionWatch | None:
 
     def hand_on(study: str) -> None:
         make_results(store, context.catalogue, study, ["report"])
+        if context.outbound is not None:
+            context.outbound.hand_on(study)
 
     return CompletionWatch(store, settings.quiet_seconds, hand_on, now)
 

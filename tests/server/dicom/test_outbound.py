@@ -251,3 +251,39 @@ def test_a_busy_archive_is_asked_until_the_time_is_over(settings: Settings, tmp_
         assert time.monotonic() - begun >= seconds
         assert item.attempts == len(sent) >= 2
         assert item.last_error == "status A700"
+
+
+def test_admins_see_where_results_went_and_send_dead_letters_again(settings: Settings, tmp_path: Path) -> None:
+    with refusing(0xC000) as (port, sent), sending(settings, tmp_path, port) as client:
+        (study,) = hand_on(client)
+        wait_for(client, "dead")
+        routes = client.get("/api/archive/destinations")
+        assert routes["sends"]
+        ((destination,), (rule,)) = routes["destinations"], routes["rules"]
+        assert (destination["name"], destination["kind"], destination["counts"]) == (
+            "research",
+            "research",
+            {"dead": 1},
+        )
+        assert (rule["name"], rule["kinds"], rule["to"]) == ("all", ["report"], ["research"])
+        (item,) = client.get("/api/archive/queue", params={"state": "dead"})
+        assert (item["study"], item["kind"], item["last_error"]) == (study, "report", "status C000")
+        assert client.get("/api/archive/queue", params={"state": "sent"}) == []
+        run = client("POST", "/api/archive/dry-run", json={"study": study}).json()
+        assert [each["kind"] for each in run if each["destinations"]] == ["report"]
+        assert client("POST", "/api/archive/dry-run", json={"study": "none"}).status_code == 404
+        assert client("POST", f"/api/archive/queue/{item['id']}/retry").status_code == 202
+        deadline = time.monotonic() + 30
+        while len(sent) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        wait_for(client, "dead")
+        again = list_entries(client.app.state.context.store)
+        assert "POST /api/archive/queue/{item}/retry" in {entry.action for entry in again}
+
+
+def test_a_server_without_routes_says_so(settings: Settings) -> None:
+    with serve_client(settings) as client:
+        assert not client.get("/api/archive/destinations")["sends"]
+        assert client.get("/api/archive/queue") == []
+        assert client("POST", "/api/archive/dry-run", json={"study": "x"}).status_code == 409

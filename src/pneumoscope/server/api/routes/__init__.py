@@ -5,6 +5,7 @@ from pneumoscope.server.api.routes import (
     dashboard,
     device,
     models,
+    outbound,
     reads,
     search,
     studies,
@@ -12,6 +13,6 @@ from pneumoscope.server.api.routes import (
     uploads,
 )
 
-_MODULES = (system, accounts, uploads, studies, search, reads, models, device, dashboard)
+_MODULES = (system, accounts, uploads, studies, search, reads, models, device, dashboard, outbound)
 ROUTERS = tuple(module.create_router for module in _MODULES)
 """Functions that each return one router."""

@@ -1,0 +1,100 @@
+"""Where results go, what waits for an archive, and what could not be sent; all of it for admins."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+
+from pneumoscope.server.api.dependencies import AppContext, CurrentAdmin, commit_audited
+from pneumoscope.server.api.routes.studies import Id
+from pneumoscope.server.api.schemas.common import as_time
+from pneumoscope.server.api.schemas.outbound import (
+    DestinationOut,
+    DryRunIn,
+    DryRunOut,
+    OutboundItemOut,
+    OutboundState,
+    RoutesOut,
+    RuleOut,
+)
+from pneumoscope.server.dicom import outbound_queue
+from pneumoscope.server.dicom.dry_run import dry_run
+from pneumoscope.server.errors import ConflictError, ForbiddenError
+from pneumoscope.server.reading.answers import show_predictions
+from pneumoscope.server.studies.lookup import predictions_of
+
+
+def create_router() -> APIRouter:
+    """Return the router of these endpoints."""
+    router = APIRouter(prefix="/api/archive", tags=["archive"])
+    router.get("/destinations")(show_destinations)
+    router.get("/queue")(list_queue)
+    router.post("/queue/{item}/retry", status_code=202)(send_again)
+    router.post("/dry-run")(try_rules)
+    return router
+
+
+def show_destinations(context: AppContext, user: CurrentAdmin) -> RoutesOut:
+    """Show where results go by which rules, and how many are in which state."""
+    if context.outbound is None:
+        return RoutesOut(sends=False, match="all", destinations=[], rules=[])
+    routes = context.outbound.routes
+    with context.store.read() as session:
+        counts = outbound_queue.count_items(session)
+    return RoutesOut(
+        sends=True,
+        match=routes.match,
+        destinations=[
+            DestinationOut(
+                **{"name": name, "counts": counts.get(name, {}), "encrypted": each.tls is not None},
+                **each.model_dump(mode="json", include=DestinationOut.model_fields.keys() - {"name", "counts"}),
+            )
+            for name, each in routes.destinations.items()
+        ],
+        rules=[RuleOut.model_validate(rule.model_dump(mode="json")) for rule in routes.rules],
+    )
+
+
+def list_queue(
+    context: AppContext,
+    user: CurrentAdmin,
+    state: Annotated[OutboundState | None, Query(description="dead: the dead letters")] = None,
+    destination: Annotated[str | None, Query(max_length=64)] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> list[OutboundItemOut]:
+    """List results that go or went to archives, those that were queued last first."""
+    with context.store.read() as session:
+        rows = outbound_queue.list_items(session, state=state, destination=destination, limit=limit)
+    return [_item_out(row) for row in rows]
+
+
+async def send_again(request: Request, context: AppContext, user: CurrentAdmin, item: Id) -> None:
+    """Queue a dead letter again."""
+    await commit_audited(request, context, lambda session: outbound_queue.retry_dead(session, item), status=202)
+
+
+def try_rules(context: AppContext, user: CurrentAdmin, sent: DryRunIn) -> list[DryRunOut]:
+    """Say for each result of a study what each rule makes of it, and why. Nothing is made and nothing is sent.
+
+    It tells what models decided, so one's own read has to come first where the server asks for that.
+    """
+    if context.outbound is None:
+        raise ConflictError("this server", "sends results nowhere.", "Start it with --dicom-routes.")
+    with context.store.write() as session:
+        rows = predictions_of(session, [sent.study])[sent.study]
+        withheld = {each.withheld for each in show_predictions(session, context.settings, rows, user.id)} - {None}
+    if withheld:
+        raise ForbiddenError("the answer", f"is withheld: {min(str(why) for why in withheld)}.", code="withheld")
+    runs = dry_run(context.store, context.catalogue, context.outbound.routes, sent.study)
+    return [DryRunOut.model_validate(run, from_attributes=True) for run in runs]
+
+
+def _item_out(row: Any) -> OutboundItemOut:
+    return OutboundItemOut(
+        **{name: getattr(row, name) for name in ("id", "study", "sop_uid", "kind", "model", "destination", "rule")},
+        **{name: getattr(row, name) for name in ("state", "attempts", "last_error")},
+        next_attempt=as_time(row.next_attempt) if row.state == "queued" else None,
+        queued=as_time(row.queued),
+        sent=None if row.sent is None else as_time(row.sent),
+    )
