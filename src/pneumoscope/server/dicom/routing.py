@@ -254,7 +254,7 @@ def _check_destination(where: str, destination: Destination) -> None:
         raise UsageError(
             where,
             f"is on another machine ({destination.host}), and names of patients would travel in the clear.",
-            "Give `tls`, or `in_the_clear: true` where the way there is the hospital's own network.",
+            "Give `tls:`, or `in_the_clear: true` where the way there is the hospital's own network.",
         )
     if destination.kind == "clinical":
         given: Sequence[tuple[str, object]] = (
