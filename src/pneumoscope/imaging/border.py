@@ -11,7 +11,7 @@ on each side by itself.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -67,10 +67,9 @@ class Border(NamedTuple):
         Returns:
             [..., *size], bilinear between the centres of the cells.
         """
-        rows = _place(shape[0], self.top, self.bottom, size[0], values.shape[-2])
-        columns = _place(shape[1], self.left, self.right, size[1], values.shape[-1])
-        spread: NDArray[np.float32] = np.einsum("ry,...yx,cx->...rc", rows, values, columns).astype(np.float32)
-        return spread
+        lines = _stretch(values, shape[0], self.top, self.bottom, size[0])
+        spread = _stretch(lines.swapaxes(-1, -2), shape[1], self.left, self.right, size[1]).swapaxes(-1, -2)
+        return np.ascontiguousarray(spread, dtype=np.float32)
 
     def __str__(self) -> str:
         widths = [f"{width} at the {side}" for side, width in self._asdict().items() if width]
@@ -102,13 +101,22 @@ def find_border(pixels: NDArray[np.float32]) -> Border:
     return Border(top, bottom, left, right)
 
 
-def _place(length: int, before: int, behind: int, cells: int, inner: int) -> NDArray[np.float64]:
-    """Return [cells, inner] how much each cell of a line takes from each cell inside its border; 0 on the border."""
+def _stretch(
+    values: NDArray[np.floating[Any]], length: int, before: int, behind: int, cells: int
+) -> NDArray[np.float64]:
+    """Return [..., cells, w], bilinear in the rows of [..., h, w], which lie inside a border; 0 on the border.
+
+    Each new row mixes two old ones. As a matrix product this would cost h times as much, and start threads.
+    """
     inside = (np.arange(cells) + 0.5) / cells * length - before
     share = inside / (length - before - behind)
+    inner = values.shape[-2]
     at = np.clip(share * inner - 0.5, 0, inner - 1)
-    weights = np.maximum(1 - np.abs(at[:, None] - np.arange(inner)), 0)
-    return np.where(((share > 0) & (share < 1))[:, None], weights, 0.0)
+    low = at.astype(int)
+    part = (at - low)[:, None]
+    mixed: NDArray[np.float64] = values[..., low, :] * (1 - part)
+    mixed += values[..., np.minimum(low + 1, inner - 1), :] * part
+    return mixed * ((share > 0) & (share < 1))[:, None]
 
 
 def _measure_pair(pixels: NDArray[np.float32]) -> tuple[int, int]:
