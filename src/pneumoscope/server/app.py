@@ -30,6 +30,7 @@ from pneumoscope.server.dicom.node import DicomNode
 from pneumoscope.server.dicom.outbound import Outbound
 from pneumoscope.server.dicom.receive import Receiver
 from pneumoscope.server.dicom.results import make_results
+from pneumoscope.server.dicom.returned import ReturnedObjects
 from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference import occlusion
 from pneumoscope.server.inference.models import Catalogue
@@ -89,7 +90,11 @@ def create_app(settings: Settings) -> FastAPI:
         node=None
         if settings.dicom is None
         else DicomNode(
-            settings.dicom, Receiver(store, uploads, settings.dicom.models), settings.max_file_bytes, outbound
+            settings.dicom,
+            Receiver(store, uploads, settings.dicom.models),
+            ReturnedObjects(store),
+            settings.max_file_bytes,
+            outbound,
         ),
         outbound=outbound,
         occlusion_limiter=anyio.CapacityLimiter(occlusion.CONCURRENT),

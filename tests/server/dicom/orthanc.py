@@ -102,8 +102,18 @@ class Orthanc:
 
     def send(self, to: str, number: str) -> None:
         """Let it send an object to one of its peers, and wait until that is done."""
-        answer = httpx.post(f"{self._address}/modalities/{to}/store", content=number, timeout=_SECONDS)
+        answer = self.try_to_send(to, number)
         assert answer.status_code == 200, answer.text
+
+    def try_to_send(self, to: str, number: str) -> httpx.Response:
+        """Let it try to send an object; the answer's status is 500 where its peer does not take it."""
+        return httpx.post(f"{self._address}/modalities/{to}/store", content=number, timeout=_SECONDS)
+
+    def find(self, sop_uid: str) -> str:
+        """Number here of an object."""
+        answer = httpx.post(f"{self._address}/tools/lookup", content=sop_uid, timeout=_SECONDS)
+        (found,) = answer.json()
+        return str(found["ID"])
 
     def log(self) -> str:
         """What it has written."""

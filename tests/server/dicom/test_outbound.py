@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from pneumoscope.server.errors import ConflictError
 from pneumoscope.server.security.audit_log import list_entries
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.tables import OutboundItem
+from pneumoscope.server.studies.erasure import erase
 from server.client import Client, predict_all, serve_client
 from server.dicom.orthanc import TITLE, Orthanc, free_port
 from server.dicom.result_tools import node_of, receive
@@ -251,6 +253,44 @@ def test_a_busy_archive_is_asked_until_the_time_is_over(settings: Settings, tmp_
         assert time.monotonic() - begun >= seconds
         assert item.attempts == len(sent) >= 2
         assert item.last_error == "status A700"
+
+
+ROUTE_BACK = """
+function OnStoredInstance(instance, tags, metadata, origin)
+  SendToModality(instance, "us")
+end
+"""
+
+
+def test_what_an_archive_routes_back_makes_no_job(
+    settings: Settings, tmp_path: Path, start_orthanc: Callable[..., Orthanc]
+) -> None:
+    port = free_port()
+    archive = start_orthanc(peers={"us": (US, port)}, script=ROUTE_BACK)
+    with sending(settings, tmp_path, archive.port, port=port) as client:
+        studies = hand_on(client, 2)
+        wait_for(client, "sent")
+        store = client.app.state.context.store
+        deadline = time.monotonic() + 30
+        while True:
+            back = [entry for entry in list_entries(store) if entry.action == "C-STORE of an own result"]
+            if len(back) == 2:
+                break
+            assert time.monotonic() < deadline, archive.log()
+            time.sleep(0.1)
+        assert not re.search(r"^E\d", archive.log(), re.MULTILINE)  # its lines about errors
+        assert {entry.subject for entry in back} == set(studies)
+        shown = client.get("/api/studies")["studies"]
+        assert {study["id"] for study in shown} == set(studies)
+        assert [row["state"] for study in shown for row in study["predictions"]] == ["done", "done"]
+        assert len(items(client)) == 2
+        # A result of another program, and one of ours that was erased here, stay with the archive: success would say
+        # that they are here.
+        (first, _) = items(client)
+        erase(store, studies)
+        number = archive.find(first.sop_uid)
+        assert archive.try_to_send("us", number).status_code == 500
+        assert client.get("/api/studies")["studies"] == []
 
 
 def test_admins_see_where_results_went_and_send_dead_letters_again(settings: Settings, tmp_path: Path) -> None:

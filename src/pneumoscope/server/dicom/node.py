@@ -18,6 +18,7 @@ from pneumoscope.server.dicom.association import COMMITMENT
 from pneumoscope.server.dicom.objects import ANALYSED
 from pneumoscope.server.dicom.outbound import Outbound
 from pneumoscope.server.dicom.receive import FAILED, Receiver, Sender
+from pneumoscope.server.dicom.returned import RETURNED, ReturnedObjects
 from pneumoscope.server.settings import DicomSettings
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pynetdicom.events import Event
     from pynetdicom.transport import ThreadedAssociationServer
 
+_RUN_LENGTHS = "1.2.840.10008.1.2.5"
 _SYNTAXES = (
     "1.2.840.10008.1.2.1",  # explicit, little endian
     "1.2.840.10008.1.2",  # implicit, little endian: every peer has it (PS3.5 10.1)
@@ -36,7 +38,7 @@ _SYNTAXES = (
     "1.2.840.10008.1.2.4.81",  # JPEG-LS near-lossless
     "1.2.840.10008.1.2.4.90",  # JPEG 2000 lossless
     "1.2.840.10008.1.2.4.91",  # JPEG 2000
-    "1.2.840.10008.1.2.5",  # RLE
+    _RUN_LENGTHS,
 )
 """Transfer syntaxes that are taken; the imaging room decodes all of them."""
 _VERIFICATION = "1.2.840.10008.1.1"
@@ -59,6 +61,7 @@ class DicomNode:
         self,
         settings: DicomSettings,
         receiver: Receiver,
+        returned: ReturnedObjects,
         max_object_bytes: int,
         outbound: Outbound | None = None,
     ) -> None:
@@ -67,11 +70,13 @@ class DicomNode:
         Args:
             settings: Title, address, peers.
             receiver: Takes the objects.
+            returned: Takes back own results.
             max_object_bytes: Larger objects end their association.
             outbound: Is told what archives commit themselves to; None: nothing is sent.
         """
         self._settings = settings
         self._receiver = receiver
+        self._returned = returned
         self._max_object_bytes = max_object_bytes
         self._outbound = outbound
         self._server: ThreadedAssociationServer | None = None
@@ -101,6 +106,8 @@ class DicomNode:
         entity.add_supported_context(_VERIFICATION)
         for sop_class in ANALYSED:
             entity.add_supported_context(sop_class, list(_SYNTAXES))
+        for sop_class in RETURNED:
+            entity.add_supported_context(sop_class, [*_SYNTAXES[:2], _RUN_LENGTHS])
         if self._outbound is not None:
             # An archive calls back as the provider that it is, with the roles turned round (PS3.4 J.3.3).
             entity.add_supported_context(COMMITMENT, scu_role=True, scp_role=True)
@@ -165,8 +172,13 @@ class DicomNode:
 
     def _store(self, event: Event) -> int | Dataset:
         sender = Sender(str(event.assoc.requestor.ae_title).strip(), str(event.assoc.requestor.address))
+        request: Any = event.request
+        sop_class, sop_uid = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
         try:
-            receipt = self._receiver.receive(event.encoded_dataset(), sender)
+            if sop_class in RETURNED:
+                receipt = self._returned.receive(sop_class, sop_uid, event.encoded_dataset, sender)
+            else:
+                receipt = self._receiver.receive(event.encoded_dataset(), sender)
         except Exception as error:  # a failure must not look like success, nor end the node
             logging.getLogger(__name__).error("an object could not be received: %s", type(error).__name__)
             return FAILED

@@ -19,7 +19,7 @@ from pneumoscope.server.errors import ConflictError, NotFoundError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.inference.models import Catalogue, InstalledModel
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import ArchivedObject, Image, StoredPrediction
+from pneumoscope.server.storage.tables import ArchivedObject, Image, RejectedObject, StoredPrediction
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies import lookup
 
@@ -122,6 +122,7 @@ def _list_sources(store: Store, session: Transaction, study: str) -> tuple[Sourc
         select(ArchivedObject.key, ArchivedObject.sealed, Image.id, Image.sha256, Image.width, Image.height)
         .join(Image, Image.id == ArchivedObject.image)
         .where(ArchivedObject.study == study)
+        .where(ArchivedObject.key.not_in(select(RejectedObject.key)))
         .order_by(ArchivedObject.received, ArchivedObject.key)
     )
     sources: dict[str, SourceImage] = {}

@@ -380,7 +380,8 @@ class RejectedObject(Base):
     """An image that was rejected after the examination; it is in no result any more."""
 
     __tablename__ = "rejected_objects"
-    key: Mapped[str] = mapped_column(ForeignKey("archived_objects.key", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    """See `ArchivedObject`; the image need not have come yet."""
     code: Mapped[str]
     """Why, by PS3.16 CID 7011."""
     sender: Mapped[str]

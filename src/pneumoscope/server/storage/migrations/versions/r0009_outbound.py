@@ -42,6 +42,5 @@ def upgrade() -> None:
         sa.Column("code", sa.String(length=64), nullable=False),
         sa.Column("sender", sa.String(length=64), nullable=False),
         sa.Column("received", sa.Double(), nullable=False),
-        sa.ForeignKeyConstraint(["key"], ["archived_objects.key"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("key"),
     )

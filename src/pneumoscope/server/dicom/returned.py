@@ -1,0 +1,105 @@
+"""What comes back: own results that an archive routes to all its peers, and notes that reject images.
+
+An own result that comes back is answered with success and dropped: it is here, with the same UID. A failure would stay
+in the archive's queue and be sent again for ever. No object of these classes is ever analysed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from sqlalchemy import select
+
+from pneumoscope.core.errors import ImageError, PneumoscopeError
+from pneumoscope.server.dicom.receive import FAILED, NEVER_ANALYSED, NO_IMAGE, SUCCESS, Receipt, Sender
+from pneumoscope.server.dicom.rejection import KEY_OBJECTS, RejectionNote, read_note
+from pneumoscope.server.dicom.retraction import retract, retract_own
+from pneumoscope.server.security import audit_log
+from pneumoscope.server.security.audit_log import AuditEntry
+from pneumoscope.server.storage.database import Store, now
+from pneumoscope.server.storage.tables import ArchivedObject, RejectedObject, ResultObject
+from pneumoscope.server.storage.transaction import Transaction
+
+RETURNED = {
+    "1.2.840.10008.5.1.4.1.1.88.22": "Enhanced SR Storage",
+    "1.2.840.10008.5.1.4.1.1.66.4": "Segmentation Storage",
+    "1.2.840.10008.5.1.4.1.1.11.1": "Grayscale Softcopy Presentation State Storage",
+    "1.2.840.10008.5.1.4.1.1.7": "Secondary Capture Image Storage",
+    "1.2.840.10008.5.1.4.1.1.104.1": "Encapsulated PDF Storage",
+    KEY_OBJECTS: "Key Object Selection Document Storage",
+}
+"""SOP classes of what this program writes, by UID: they are taken back, and notes of the last one are obeyed."""
+
+
+class ReturnedObjects:
+    """Takes back what this program wrote, and obeys rejection notes."""
+
+    def __init__(self, store: Store) -> None:
+        """Set whose results they are.
+
+        Args:
+            store: Of the server.
+        """
+        self._store = store
+
+    def receive(self, sop_class: str, sop_uid: str, read: Callable[[], bytes], sender: Sender) -> Receipt:
+        """Take an object of one of the classes of `RETURNED`.
+
+        Args:
+            sop_class: Its class.
+            sop_uid: Its SOPInstanceUID.
+            read: Returns it as a file (PS3.10); an own result is not read.
+            sender: The peer.
+        """
+        with self._store.read() as session:
+            known = session.get(ResultObject, sop_uid)
+        if known is not None:
+            self._record(sender, [known.study], "C-STORE of an own result", 200)
+            return Receipt(SUCCESS, study=known.study)
+        if sop_class != KEY_OBJECTS:
+            return self._refuse(sender, "It is a result, and none of this server's.")
+        try:
+            note = read_note(read())
+            if note is None:
+                return self._refuse(sender, "It is no rejection note.")
+            self._obey(note, sender)
+        except PneumoscopeError as error:
+            logging.getLogger(__name__).error("a rejection note could not be obeyed: %s", type(error).__name__)
+            status = NO_IMAGE if isinstance(error, ImageError) else FAILED
+            return Receipt(status, f"{error.problem} {error.way_out}".strip())
+        return Receipt(SUCCESS)
+
+    def _obey(self, note: RejectionNote, sender: Sender) -> None:
+        keys = [self._store.secret.lookup_key("object", sop_uid) for sop_uid in sorted(note.sop_uids)]
+
+        def write(session: Transaction) -> tuple[dict[str, set[str]], list[str]]:
+            """Write down what is rejected, so that no result is made of it; return the images of each study."""
+            for key in keys:
+                session.merge(RejectedObject(key=key, code=note.code, sender=sender.account, received=now()))
+            query = select(ArchivedObject.study, ArchivedObject.image).where(ArchivedObject.key.in_(keys))
+            images: dict[str, set[str]] = {}
+            for study, image in session.execute(query):
+                images.setdefault(study, set()).add(image)
+            return images, retract_own(session, note.sop_uids)
+
+        images, studies = self._store.commit(write, exclusive=True)
+        for study, rejected in images.items():
+            retract(self._store, study, rejected if self._has_others(study, rejected) else None, note.code)
+        self._record(sender, sorted({*images, *studies}), f"C-STORE of a rejection note {note.code}", 200)
+
+    def _has_others(self, study: str, rejected: set[str]) -> bool:
+        with self._store.read() as session:
+            query = select(ArchivedObject.image).where(
+                ArchivedObject.study == study, ArchivedObject.key.not_in(select(RejectedObject.key))
+            )
+            return bool(set(session.scalars(query)) - rejected)
+
+    def _refuse(self, sender: Sender, words: str) -> Receipt:
+        self._record(sender, [""], "C-STORE", 422)
+        return Receipt(NEVER_ANALYSED, words)
+
+    def _record(self, sender: Sender, studies: Sequence[str], action: str, status: int) -> None:
+        entries = [AuditEntry(sender.account, action, study, sender.address, status=status) for study in studies]
+        self._store.commit(partial(audit_log.record_all, entries=entries))
