@@ -1,0 +1,158 @@
+"""An image that is rejected after the examination: its results are retracted, here and where they went."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import pydicom
+import pytest
+
+from pneumoscope.server.dicom.receive import NEVER_ANALYSED, NO_IMAGE, SUCCESS, Sender
+from pneumoscope.server.security.audit_log import list_entries
+from pneumoscope.server.settings import Settings
+from pneumoscope.server.storage.tables import ResultObject
+from server.client import Client, predict_all, serve_client
+from server.dicom.orthanc import Orthanc
+from server.dicom.result_tools import find_faults, node_of, receive
+from server.dicom.test_outbound import items, sending, wait_for
+from server.sample_files import dicom
+
+pytest.importorskip("pynetdicom", reason="no pynetdicom: pip install 'pneumoscope[pacs]'")
+pytest.importorskip("highdicom", reason="no highdicom: pip install 'pneumoscope[pacs]'")
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+KEY_OBJECTS = "1.2.840.10008.5.1.4.1.1.88.59"
+
+
+def image(number: int) -> bytes:
+    """One of the images of a study."""
+    tags = {"SOPInstanceUID": f"1.2.3.1.{number}", "SeriesInstanceUID": "1.2.3.2", "StudyInstanceUID": "1.2.3"}
+    return dicom(tags, value=1000 + number)
+
+
+def note(*images: bytes, code: str = "113001") -> bytes:
+    """A key object selection about images, as a PACS writes it."""
+    from highdicom.ko import KeyObjectSelection, KeyObjectSelectionDocument
+    from highdicom.sr import CodedConcept
+
+    sources = [pydicom.dcmread(BytesIO(data)) for data in images]
+    for source in sources:
+        for keyword in ("StudyID", "StudyTime", "AccessionNumber", "PatientSex", "ReferringPhysicianName"):
+            if keyword not in source:
+                setattr(source, keyword, "")
+    document = KeyObjectSelectionDocument(
+        evidence=sources,
+        content=KeyObjectSelection(CodedConcept(code, "DCM", "a title"), sources),
+        series_instance_uid=pydicom.uid.generate_uid(),
+        series_number=1,
+        sop_instance_uid=pydicom.uid.generate_uid(),
+        instance_number=1,
+        manufacturer="Another",
+    )
+    buffer = BytesIO()
+    document.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def send_note(client: Client, data: bytes) -> int:
+    returned = client.app.state.context.node._returned
+    return int(returned.receive(KEY_OBJECTS, "1.2.3.99", lambda: data, Sender("PACS", "127.0.0.1")).status)
+
+
+def results(client: Client) -> dict[str, ResultObject]:
+    with client.app.state.context.store.read() as session:
+        return {row.sop_uid: row for row in session.query(ResultObject)}
+
+
+def images_of(data: bytes) -> set[str]:
+    """What a report refers to."""
+    (study,) = pydicom.dcmread(BytesIO(data)).CurrentRequestedProcedureEvidenceSequence
+    return {
+        str(item.ReferencedSOPInstanceUID)
+        for series in study.ReferencedSeriesSequence
+        for item in series.ReferencedSOPSequence
+    }
+
+
+def test_a_rejected_image_is_in_no_result_and_a_note_follows_what_was_sent(
+    settings: Settings, tmp_path: Path, start_orthanc: Callable[..., Orthanc]
+) -> None:
+    archive = start_orthanc()
+    with sending(settings, tmp_path, archive.port) as client:
+        outbound = client.app.state.context.outbound
+        study = receive(client, image(1)).study
+        receive(client, image(2))
+        predict_all(client)
+        outbound.hand_on(study)
+        (first,) = wait_for(client, "sent")
+        for _ in range(2):  # sent again, it changes nothing
+            assert send_note(client, note(image(2))) == SUCCESS
+        (retracted, rejection) = sorted(results(client).values(), key=lambda row: row.made)
+        assert (retracted.sop_uid, retracted.state, rejection.kind) == (first.sop_uid, "retracted", "rejection")
+        outbound.hand_on(study)
+        assert len(wait_for(client, "sent")) == 3
+        stored = archive.read_instances()
+        assert set(stored) == set(results(client))
+        (again,) = (row for row in results(client).values() if row.kind == "report" and row.state == "current")
+        assert again.predecessor == first.sop_uid
+        assert images_of(stored[again.sop_uid]) == {"1.2.3.1.1"}
+        sent = pydicom.dcmread(BytesIO(stored[rejection.sop_uid]))
+        title = sent.ConceptNameCodeSequence[0]
+        assert (sent.SOPClassUID, title.CodeValue, title.CodingSchemeDesignator) == (KEY_OBJECTS, "113001", "DCM")
+        assert images_of(stored[rejection.sop_uid]) == {first.sop_uid}
+        assert (str(sent.PatientName), sent.PatientID, sent.StudyInstanceUID) == ("Doe^Jane", "4711", "1.2.3")
+        assert find_faults(stored[rejection.sop_uid], tmp_path) == []
+        told = [entry for entry in list_entries(client.app.state.context.store) if "rejection" in entry.action]
+        assert {(entry.who, entry.subject) for entry in told} == {("dicom:PACS", study)}
+
+
+def test_a_study_whose_only_image_is_rejected_has_no_result(settings: Settings) -> None:
+    with serve_client(node_of(settings)) as client:
+        context = client.app.state.context
+        from pneumoscope.server.dicom.results import make_results
+
+        study = receive(client, image(1)).study
+        predict_all(client)
+        make_results(context.store, context.catalogue, study, ["report"])
+        assert send_note(client, note(image(1), code="113037")) == SUCCESS
+        (row,) = results(client).values()
+        assert row.state == "retracted"
+        answer = client.get(f"/api/studies/{study}/predictions")[0]
+        assert client("GET", f"/api/predictions/{answer['id']}/report.dcm").status_code == 404
+
+
+def test_a_note_may_come_before_its_image(settings: Settings) -> None:
+    with serve_client(node_of(settings)) as client:
+        assert send_note(client, note(image(1), code="113038")) == SUCCESS
+        study = receive(client, image(1)).study
+        predict_all(client)
+        answer = client.get(f"/api/studies/{study}/predictions")[0]
+        assert client("GET", f"/api/predictions/{answer['id']}/report.dcm").status_code == 404
+
+
+def test_an_own_result_that_its_archive_rejects_is_retracted(
+    settings: Settings, tmp_path: Path, start_orthanc: Callable[..., Orthanc]
+) -> None:
+    archive = start_orthanc()
+    with sending(settings, tmp_path, archive.port) as client:
+        study = receive(client, image(1)).study
+        predict_all(client)
+        client.app.state.context.outbound.hand_on(study)
+        (item,) = wait_for(client, "sent")
+        (data,) = archive.read_instances().values()
+        assert send_note(client, note(data)) == SUCCESS
+        client.app.state.context.outbound.hand_on(study)
+        assert {uid: row.state for uid, row in results(client).items()} == {item.sop_uid: "retracted"}
+        assert len(items(client)) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [(note(image(1), code="113000"), NEVER_ANALYSED), (b"no DICOM", NO_IMAGE), (b"\0" * (2**20 + 1), NO_IMAGE)],
+    ids=["of interest", "none", "huge"],
+)
+def test_what_is_no_rejection_note_changes_nothing(settings: Settings, data: bytes, status: int) -> None:
+    with serve_client(node_of(settings)) as client:
+        assert send_note(client, data) == status
