@@ -12,8 +12,10 @@ from pneumoscope.server.dicom import commitment, outbound_queue
 from pneumoscope.server.dicom.outbound_queue import QueuedResult
 from pneumoscope.server.dicom.routing import Destination, RetryRule
 from pneumoscope.server.settings import Settings
+from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now, open_store
 from pneumoscope.server.storage.tables import OutboundItem, ResultObject, Study
+from pneumoscope.server.studies.retention import erase_old
 
 WHERE = Destination(title="ORTHANC", host="127.0.0.1", port=4242, commit=True)
 OBJECTS = 120
@@ -46,7 +48,7 @@ def add_results(store: Store, count: int) -> list[str]:
         session.add_all(
             ResultObject(
                 sop_uid=uid, sop_class="1.2.840.10008.5.1.4.1.1.88.22", series_uid="2.25.9", study="study",
-                kind="report", model="", subject="", state="current", made=now(), blob=uid,
+                kind="report", model="", subject="", state="current", made=now(), blob=new_id(),
             )
             for uid in uids
         )  # fmt: skip
@@ -116,6 +118,25 @@ def test_what_is_superseded_before_it_was_sent_is_withdrawn(shared_store: Store)
     assert claim.sop_uid == uids[1]
     with shared_store.read() as session:
         assert outbound_queue.count_items(session) == {"research": {"withdrawn": 1, "sending": 1}}
+
+
+def test_retention_waits_for_the_archive(shared_store: Store) -> None:
+    uids, day = add_results(shared_store, 2), 24 * 3600.0
+    queue(shared_store, uids)
+    later = now() + 2 * day
+    for state, committed, erased in (
+        ("queued", False, 0),
+        ("sending", False, 0),
+        ("sent", True, 0),
+        ("dead", True, 1),  # a person was told
+    ):
+        with shared_store.write() as session:
+            row = session.query(OutboundItem).filter_by(sop_uid=uids[0]).one()
+            row.state, row.commit = state, committed
+            session.query(OutboundItem).filter_by(sop_uid=uids[1]).update({"state": "committed"})
+        assert erase_old(shared_store, 1, later) == erased
+    with shared_store.read() as session:
+        assert session.query(OutboundItem).count() == 0
 
 
 def test_commitments(shared_store: Store) -> None:

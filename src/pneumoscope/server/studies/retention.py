@@ -1,7 +1,8 @@
 """Retention: studies older than a number of days are erased, by one of the servers of a database.
 
 It looks for them when the server starts and then every hour. Each erasure is in the audit log, by ``retention``. A
-clock that jumped ahead erases nothing: someone has to confirm it.
+clock that jumped ahead erases nothing: someone has to confirm it. A study whose results are on their way to an archive
+is erased when they are there.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ import logging
 import threading
 from time import monotonic
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 
 from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.audit_log import AuditEntry
 from pneumoscope.server.storage.database import Store, now
-from pneumoscope.server.storage.tables import Access, Event, Read, StoreSetting, Study
+from pneumoscope.server.storage.tables import Access, Event, OutboundItem, Read, ResultObject, StoreSetting, Study
 from pneumoscope.server.studies.erasure import erase
 
 WHO = "retention"
@@ -26,6 +27,20 @@ MOST_AHEAD = DAY
 _EVERY = 3600.0
 _AT_ONCE = 100
 """Studies that are erased in one transaction: uploads wait while it runs."""
+
+
+_ON_THE_WAY = (
+    select(ResultObject.study)
+    .join(OutboundItem, OutboundItem.sop_uid == ResultObject.sop_uid)
+    .where(
+        or_(
+            OutboundItem.state.in_(("queued", "sending")),
+            and_(OutboundItem.state == "sent", OutboundItem.commit.is_(True)),
+        )
+    )
+)
+"""Studies with results that an archive has not got yet, or has not committed itself to keeping. Each such result is
+sent, committed or a dead letter in the end, so that no study waits for ever."""
 
 
 class Retention:
@@ -116,11 +131,17 @@ def erase_old(store: Store, days: float, time: float) -> int:
     erased = 0
     while True:
         with store.write() as session:  # the audit log is written before the erasure, as for every access
-            query = select(Study.id).where(Study.received < time - days * DAY).order_by(Study.received)
+            is_old = Study.received < time - days * DAY
+            query = select(Study.id).where(is_old, Study.id.not_in(_ON_THE_WAY)).order_by(Study.received)
             old_studies = list(session.scalars(query.limit(_AT_ONCE)))
+            waiting = session.scalar(select(func.count(Study.id)).where(is_old, Study.id.in_(_ON_THE_WAY)))
             for study in old_studies:
                 audit_log.record(session, AuditEntry(WHO, "DELETE /api/studies/{study}", study, at=time))
         if not old_studies:
+            if waiting:
+                logging.getLogger(__name__).warning(
+                    "retention: %s old studies wait until an archive has their results", waiting
+                )
             return erased
         unreached = erase(store, old_studies).exports_unreached
         if unreached:
