@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pydicom
 import pytest
 
-from pneumoscope.server.dicom.receive import NEVER_ANALYSED, NO_IMAGE, SUCCESS, Sender
+from pneumoscope.server.dicom.completion import find_complete
+from pneumoscope.server.dicom.receive import NEVER_ANALYSED, NO_IMAGE, OTHER_STUDY, SUCCESS, Sender
 from pneumoscope.server.security.audit_log import list_entries
 from pneumoscope.server.settings import Settings
-from pneumoscope.server.storage.tables import ResultObject
+from pneumoscope.server.storage.tables import ExamIdentity, Identity, ResultObject
 from server.client import Client, predict_all, serve_client
 from server.dicom.orthanc import Orthanc
 from server.dicom.result_tools import find_faults, node_of, receive
@@ -26,10 +29,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 KEY_OBJECTS = "1.2.840.10008.5.1.4.1.1.88.59"
 
 
-def image(number: int) -> bytes:
+def image(number: int, **tags: Any) -> bytes:
     """One of the images of a study."""
-    tags = {"SOPInstanceUID": f"1.2.3.1.{number}", "SeriesInstanceUID": "1.2.3.2", "StudyInstanceUID": "1.2.3"}
-    return dicom(tags, value=1000 + number)
+    uids = {"SOPInstanceUID": f"1.2.3.1.{number}", "SeriesInstanceUID": "1.2.3.2", "StudyInstanceUID": "1.2.3"}
+    return dicom({**uids, **tags}, value=1000 + number)
 
 
 def note(*images: bytes, code: str = "113001") -> bytes:
@@ -156,3 +159,59 @@ def test_an_own_result_that_its_archive_rejects_is_retracted(
 def test_what_is_no_rejection_note_changes_nothing(settings: Settings, data: bytes, status: int) -> None:
     with serve_client(node_of(settings)) as client:
         assert send_note(client, data) == status
+
+
+def test_a_merge_of_patients_makes_the_results_again(
+    settings: Settings, tmp_path: Path, start_orthanc: Callable[..., Orthanc]
+) -> None:
+    archive = start_orthanc()
+    with sending(settings, tmp_path, archive.port) as client:
+        context = client.app.state.context
+        study = receive(client, image(1)).study
+        predict_all(client)
+        context.outbound.hand_on(study)
+        (first,) = wait_for(client, "sent")
+        (before,) = client.get("/api/studies")["studies"]
+        merged = image(1, PatientID="0815", PatientName="Doe^Joan", AccessionNumber="B8")
+        for _ in range(2):
+            assert receive(client, merged).study == study
+        with context.store.read() as session:
+            (identity,) = session.query(Identity)  # the former patient is forgotten
+            assert context.store.secret.unseal(identity.sealed, identity.key)["patient_name"] == "Doe^Joan"
+            exam = session.get_one(ExamIdentity, study)
+            assert context.store.secret.unseal(exam.sealed, study)["accession"] == "B8"
+        (after,) = client.get("/api/studies")["studies"]
+        assert (after["id"], len(after["images"])) == (before["id"], 1)
+        assert after["patient"] != before["patient"]
+        assert find_complete(context.store, 0, lambda: time.time() + 1) == [study]
+        assert predict_all(client) == 0  # nothing that a model is told has changed
+        context.outbound.hand_on(study)
+        wait_for(client, "sent")
+        stored = archive.read_instances()
+        states = {row.kind: row.state for row in results(client).values() if row.sop_uid != first.sop_uid}
+        assert states == {"report": "current", "rejection": "current"}
+        assert results(client)[first.sop_uid].state == "retracted"
+        (again,) = (uid for uid, row in results(client).items() if row.predecessor == first.sop_uid)
+        report = pydicom.dcmread(BytesIO(stored[again]))
+        assert (report.PatientID, str(report.PatientName), report.AccessionNumber) == ("0815", "Doe^Joan", "B8")
+        told = [entry.action for entry in list_entries(context.store, subject=study)]
+        assert told.count("C-STORE of a corrected header") == 1
+
+
+def test_an_age_that_was_corrected_is_told_to_the_models(settings: Settings) -> None:
+    with serve_client(node_of(settings)) as client:
+        study = receive(client, image(1, PatientAge="070Y")).study
+        predict_all(client)
+        assert receive(client, image(1, PatientAge="007Y", PatientBirthDate="19990101")).study == study
+        assert predict_all(client) == 1
+        (shown,) = client.get("/api/studies")["studies"]
+        assert shown["images"][0]["facts"]["age"] == 7
+
+
+def test_an_image_moves_to_no_other_study(settings: Settings) -> None:
+    with serve_client(node_of(settings)) as client:
+        receive(client, image(1))
+        receiver = client.app.state.context.node._receiver
+        moved = receiver.receive(image(1, StudyInstanceUID="1.2.4"), Sender("PACS", "127.0.0.1"))
+        assert moved.status == OTHER_STUDY
+        assert len(client.get("/api/studies")["studies"]) == 1

@@ -18,7 +18,10 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from pneumoscope.core.errors import ImageError, PneumoscopeError
+from pneumoscope.server.dicom.correction import HeaderCorrection, correct, find_changes, is_other_study
 from pneumoscope.server.dicom.objects import ObjectHeader, read_header
+from pneumoscope.server.dicom.rejection import INCORRECT_ENTRY
+from pneumoscope.server.dicom.retraction import retract
 from pneumoscope.server.errors import StoreFullError, TooLargeError, UnavailableError
 from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.audit_log import AuditEntry
@@ -46,7 +49,11 @@ NO_IDENTITY = 0xC005
 """The object has no SOPInstanceUID, series or study, or one that is no UID."""
 OTHER_PIXELS = 0xC006
 """Another object here has the same SOPInstanceUID; this one is kept apart."""
+OTHER_STUDY = 0xC007
+"""The same object is here in another study."""
 FAILED = 0xC010
+CORRECTED = -1
+"""No status: the header is another one, and is taken."""
 _OF_CODE = {"burned-in": NAMES_IN_PIXELS, "other-patient": OTHER_PATIENT}
 _HTTP = {SUCCESS: 201, OUT_OF_RESOURCES: 507, TOO_BUSY: 503, FAILED: 500}
 """Statuses as the audit log has them; all others are refusals (422)."""
@@ -126,6 +133,8 @@ class Receiver:
             receipt, stored = self._store.commit(write, exclusive=True)
             if stored is not None:
                 pending.confirm(stored)
+            if receipt.status == CORRECTED:
+                return self._correct(pending, header, key, content, sender, receipt.study)
         if receipt.status == OTHER_PIXELS:
             self._keep_apart(data, key, content, receipt.study, sender)
         return receipt
@@ -145,7 +154,7 @@ class Receiver:
         if (known := _find_known(session, key)) is not None:
             study, known_pixels = known
             if known_pixels == pixels:
-                return Receipt(SUCCESS, study=study), None
+                return self._compare_headers(session, key, header, study), None
             return Receipt(OTHER_PIXELS, "Another object here has its SOPInstanceUID (0008,0018).", study), None
         stored = pending.write_rows(session, sender.account)
         (image,) = stored.images
@@ -163,6 +172,25 @@ class Receiver:
         entry = AuditEntry(sender.account, "C-STORE", image.study, sender.address, status=_HTTP[SUCCESS], at=time)
         audit_log.record(session, entry)
         return Receipt(SUCCESS, study=image.study), stored
+
+    def _compare_headers(self, session: Transaction, key: str, header: ObjectHeader, study: str) -> Receipt:
+        """Say what becomes of an object whose pixels are here."""
+        changes = find_changes(self._store, session, key, header)
+        if is_other_study(changes):
+            return Receipt(OTHER_STUDY, "It is here in another study (StudyInstanceUID, 0020,000D).", study)
+        return Receipt(CORRECTED if changes else SUCCESS, study=study)
+
+    def _correct(
+        self, pending: PendingUpload, header: ObjectHeader, key: str, content: str, sender: Sender, study: str
+    ) -> Receipt:
+        """Take a corrected header; the results are retracted first, so that a crash leaves none that stays."""
+        retract(self._store, study, None, INCORRECT_ENTRY)
+        (decoded,) = pending.decoded
+        correction = HeaderCorrection(key, content, header, decoded, pending.models)
+        self._store.commit(
+            lambda session: correct(self._store, session, correction, sender.account, sender.address), exclusive=True
+        )
+        return Receipt(SUCCESS, study=study)
 
     def _keep_apart(self, data: bytes, key: str, content: str, study: str, sender: Sender) -> None:
         """Put an object into quarantine: its bytes, encrypted, and a row. Sent again, it is kept once."""

@@ -24,6 +24,7 @@ from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies import lookup
 from pneumoscope.server.uploads.archive import is_archive, read_files
 from pneumoscope.server.uploads.decoder_pool import DecoderPool
+from pneumoscope.server.uploads.deidentify import DecodedUpload
 from pneumoscope.server.uploads.outcome import AddedImage, FileOutcome, NothingStoredError
 from pneumoscope.server.uploads.rows import UploadRows
 from pneumoscope.server.uploads.staging import StagedUpload
@@ -85,6 +86,16 @@ class PendingUpload:
     def pixel_hashes(self) -> list[str]:
         """SHA-256 of the pixels of each file that can be stored, as they are stored."""
         return [file.decoded.png_sha256 for file in self._staged.files]
+
+    @property
+    def decoded(self) -> list[DecodedUpload]:
+        """What is known of each file that can be stored."""
+        return [file.decoded for file in self._staged.files]
+
+    @property
+    def models(self) -> Sequence[str]:
+        """Identities of the models that are asked."""
+        return self._models
 
     def write_rows(self, session: Transaction, account: str, scope: str = "") -> StoredUpload:
         """Write the rows. When the transaction is committed, give what this returned to `confirm`.
