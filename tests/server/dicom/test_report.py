@@ -12,6 +12,7 @@ from typing import Any
 
 import pydicom
 import pytest
+from pydicom.filebase import DicomBytesIO
 
 from pneumoscope.server.dicom.objects import SERIES
 from pneumoscope.server.dicom.place import derive_uid
@@ -19,7 +20,7 @@ from pneumoscope.server.dicom.receive import SUCCESS, Sender
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.settings import DicomSettings, Settings
 from server.client import Client, predict_all, serve_client
-from server.sample_files import dicom
+from server.sample_files import dicom, png
 
 pytest.importorskip("pynetdicom", reason="no pynetdicom: pip install 'pneumoscope[pacs]'")
 pytest.importorskip("highdicom", reason="no highdicom: pip install 'pneumoscope[pacs]'")
@@ -95,15 +96,30 @@ def test_a_derived_uid_is_one() -> None:
     assert pydicom.uid.UID(derive_uid("a", "b")).is_valid
 
 
-def test_an_image_that_no_peer_sent_has_no_report(node_settings: Settings) -> None:
+def test_an_upload_has_a_report_where_it_is_a_dicom_object(node_settings: Settings) -> None:
     with serve_client(node_settings) as client:
         model = node_settings.dicom.models[0] if node_settings.dicom else ""
-        assert client.upload(dicom(), models=(model,)).status_code == 201
-        predict_all(client)
-        (study,) = client.get("/api/studies")["studies"]
-        asked = client("GET", f"/api/predictions/{study['predictions'][0]['id']}/report.dcm")
-        assert asked.status_code == 404
-        assert "DICOM peer" in asked.text
+        data = pydicom.dcmread(BytesIO(dicom(TAGS)))
+        data.StudyInstanceUID += ".7"
+        del data.SOPInstanceUID  # nothing could refer to it
+        without_uid = DicomBytesIO()
+        data.save_as(without_uid, enforce_file_format=False)
+        for sent, status in ((dicom(TAGS), 200), (png(0.5), 404), (without_uid.getvalue(), 404)):
+            assert client.upload(sent, models=(model,)).status_code == 201
+            predict_all(client)
+            (answer, *_) = client.get("/api/studies")["studies"][0]["predictions"]
+            asked = client("GET", f"/api/predictions/{answer['id']}/report.dcm")
+            assert asked.status_code == status, asked.text
+            if status == 200:
+                report = pydicom.dcmread(BytesIO(asked.content))
+                assert (str(report.PatientName), report.AccessionNumber) == ("Müller^Jürgen", "A7")
+            else:
+                assert "header of a DICOM object" in asked.text
+        # An upload is known as a file alone: what a peer sends is still a job of its own.
+        receiver = client.app.state.context.node._receiver
+        assert receiver.receive(dicom(TAGS), Sender("CR1", "127.0.0.1")).status == SUCCESS
+        for file in (path for path in node_settings.home.rglob("*") if path.is_file()):
+            assert b"rgen" not in file.read_bytes(), file
 
 
 def test_no_report_before_the_own_read(node_settings: Settings) -> None:
@@ -119,10 +135,11 @@ def test_no_report_before_the_own_read(node_settings: Settings) -> None:
 def test_a_refusal_is_a_result_too(node_settings: Settings) -> None:
     import highdicom
 
-    from pneumoscope.server.dicom.objects import load_header, read_header
+    from pneumoscope.server.dicom.objects import load_header
     from pneumoscope.server.dicom.place import Place, finish
     from pneumoscope.server.dicom.report import write_report
     from pneumoscope.server.dicom.sources import ImageAnswer, SourceImage, complete
+    from pneumoscope.server.uploads.headers import read_header
 
     (model,) = (model for model in Catalogue(node_settings.models).list_models().values() if not model.builtin)
     header = complete(load_header(read_header(dicom(TAGS), "drawn", 2**20).json))

@@ -17,7 +17,7 @@ from pneumoscope.server.storage.tables import ResultObject, StoredPrediction
 from pneumoscope.server.studies.erasure import erase, remove_leftovers
 from server.client import Client, predict_all, serve_client
 from server.dicom.result_tools import dump_report, find_faults, node_of, receive
-from server.sample_files import dicom
+from server.sample_files import dicom, png
 
 pytest.importorskip("pynetdicom", reason="no pynetdicom: pip install 'pneumoscope[pacs]'")
 highdicom = pytest.importorskip("highdicom", reason="no highdicom: pip install 'pneumoscope[pacs]'")
@@ -135,7 +135,7 @@ def test_results_are_sealed_and_erased_with_their_study(settings: Settings) -> N
 
 def test_a_study_without_objects_has_no_results(settings: Settings) -> None:
     with serve_client(node_of(settings)) as client:
-        assert client.upload(dicom()).status_code == 201
+        assert client.upload(png(0.5)).status_code == 201
         (study,) = client.get("/api/studies")["studies"]
         with pytest.raises(NotFoundError):
             make(client, study["id"])

@@ -13,7 +13,6 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from pneumoscope.server.dicom.objects import ObjectHeader
 from pneumoscope.server.inference import queue
 from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.audit_log import AuditEntry
@@ -22,6 +21,7 @@ from pneumoscope.server.storage.tables import ArchivedObject, ArrivingObject, Ex
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies.patients import join_person, match_person
 from pneumoscope.server.uploads.deidentify import DecodedUpload
+from pneumoscope.server.uploads.headers import ObjectHeader
 
 _WATCHED = (
     *("00100020", "00100021", "00100010", "00100030", "00100040"),  # patient: number, issuer, name, birth date, sex

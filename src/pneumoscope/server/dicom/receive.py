@@ -7,6 +7,7 @@ leaves the object with its sender.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,8 +19,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from pneumoscope.core.errors import ImageError, PneumoscopeError
+from pneumoscope.server.dicom import objects
 from pneumoscope.server.dicom.correction import HeaderCorrection, correct, find_changes, is_other_study
-from pneumoscope.server.dicom.objects import ObjectHeader, read_header
+from pneumoscope.server.dicom.objects import check_object
 from pneumoscope.server.dicom.rejection import INCORRECT_ENTRY
 from pneumoscope.server.dicom.retraction import retract
 from pneumoscope.server.errors import StoreFullError, TooLargeError, UnavailableError
@@ -31,8 +33,10 @@ from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.failures import as_refusal
 from pneumoscope.server.storage.tables import ArchivedObject, ArrivingObject, Image, QuarantinedObject
 from pneumoscope.server.storage.transaction import Transaction
+from pneumoscope.server.uploads.headers import ObjectHeader
 from pneumoscope.server.uploads.outcome import NothingStoredError
 from pneumoscope.server.uploads.service import PendingUpload, StoredUpload, UploadService
+from pneumoscope.server.uploads.staging import source_key
 
 # Statuses of C-STORE (PS3.4 B.2.3, PS3.7 C.5). Within a range the last digits are ours to choose.
 SUCCESS = 0x0000
@@ -54,7 +58,12 @@ OTHER_STUDY = 0xC007
 FAILED = 0xC010
 CORRECTED = -1
 """No status: the header is another one, and is taken."""
-_OF_CODE = {"burned-in": NAMES_IN_PIXELS, "other-patient": OTHER_PATIENT}
+_OF_CODE = {
+    "burned-in": NAMES_IN_PIXELS,
+    "other-patient": OTHER_PATIENT,
+    objects.NO_IDENTITY: NO_IDENTITY,
+    objects.NEVER_ANALYSED: NEVER_ANALYSED,
+}
 _HTTP = {SUCCESS: 201, OUT_OF_RESOURCES: 507, TOO_BUSY: 503, FAILED: 500}
 """Statuses as the audit log has them; all others are refusals (422)."""
 
@@ -117,18 +126,17 @@ class Receiver:
         return receipt
 
     def _store_object(self, data: bytes, sender: Sender) -> Receipt:
-        header = read_header(data, "the object", self._store.settings.max_file_bytes)
-        if (problem := header.find_missing_uid()) is not None:
-            return Receipt(NO_IDENTITY, problem)
-        if reason := header.find_unsuitability():
-            return Receipt(NEVER_ANALYSED, f"It {reason}")
+        if data[128:132] != b"DICM":  # by STOW-RS anything may come, such as a ZIP archive
+            return Receipt(NO_IMAGE, "It is no DICOM file.")
         secret = self._store.secret
-        key, content = secret.lookup_key("object", header.sop_uid), secret.lookup_key("object-content", data)
-        with self._store.read() as session:
-            known = session.get(ArchivedObject, key)
-        if known is not None and known.content == content:
-            return Receipt(SUCCESS, study=known.study)
-        with self._uploads.stage([BytesIO(data)], self._models, sender.account) as pending:
+        content = secret.lookup_key("object-content", data)
+        if (study := self._find_same_bytes(data, content)) is not None:
+            return Receipt(SUCCESS, study=study)
+        with self._uploads.stage([BytesIO(data)], self._models, sender.account, check=check_object) as pending:
+            (decoded,) = pending.decoded
+            header = decoded.header
+            assert header is not None  # of a DICOM file
+            key = secret.lookup_key("object", header.sop_uid)
             write = partial(self._write_rows, pending=pending, header=header, key=key, content=content, sender=sender)
             receipt, stored = self._store.commit(write, exclusive=True)
             if stored is not None:
@@ -138,6 +146,14 @@ class Receiver:
         if receipt.status == OTHER_PIXELS:
             self._keep_apart(data, key, content, receipt.study, sender)
         return receipt
+
+    def _find_same_bytes(self, data: bytes, content: str) -> str | None:
+        """Return the study of an object that is here in the very same bytes, which are not read for that."""
+        source = source_key(self._store.secret, hashlib.sha256(data).digest())
+        query = select(ArchivedObject.study).join(Image, Image.id == ArchivedObject.image)
+        query = query.where(Image.source == source, ArchivedObject.content == content)
+        with self._store.read() as session:
+            return session.scalars(query).first()
 
     def _write_rows(
         self,
@@ -156,7 +172,7 @@ class Receiver:
             if known_pixels == pixels:
                 return self._compare_headers(session, key, header, study), None
             return Receipt(OTHER_PIXELS, "Another object here has its SOPInstanceUID (0008,0018).", study), None
-        stored = pending.write_rows(session, sender.account)
+        stored = pending.write_rows(session, sender.account, keeps_headers=False)
         (image,) = stored.images
         time = now()
         session.append(

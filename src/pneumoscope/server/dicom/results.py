@@ -110,7 +110,7 @@ def export_report(store: Store, catalogue: Catalogue, prediction: str, reader: s
         reader: Id of the account, which may see names.
 
     Raises:
-        NotFoundError: There is no such answer, its image did not come from a DICOM peer, its model is gone, or its
+        NotFoundError: There is no such answer, its image was no DICOM object, its model is gone, or its
             report was retracted.
         ForbiddenError: The reader may not see the answer yet.
         ConflictError: An answer about the study is not there yet, or the model is switched off.
@@ -133,7 +133,7 @@ def export_report(store: Store, catalogue: Catalogue, prediction: str, reader: s
     for planned in _plan_reports(answers):
         if planned.model == asked.model and (sop_uid := _make(store, asked.study, planned)) is not None:
             return read_result(store, sop_uid)
-    raise NotFoundError("report", "is not here.", "Its image came from no DICOM peer, or the report was retracted.")
+    raise NotFoundError("report", "is not here: its image was no DICOM object or is left out, or it was retracted.", "")
 
 
 def _plan_reports(answers: StudyAnswers) -> Iterable[PlannedObject]:

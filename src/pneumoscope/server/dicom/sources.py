@@ -19,13 +19,16 @@ from pneumoscope.server.errors import ConflictError, NotFoundError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.inference.models import Catalogue, InstalledModel
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import ArchivedObject, Image, RejectedObject, StoredPrediction
+from pneumoscope.server.storage.tables import ArchivedObject, Image, RejectedObject, StoredPrediction, UploadedHeader
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies import lookup
 
 if TYPE_CHECKING:
     from pydicom import Dataset
     from sqlalchemy import Row
+
+_REFERRED = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
+"""Without them nothing can refer to an object. Of objects of peers they were checked when they came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,8 @@ def gather(store: Store, catalogue: Catalogue, study: str) -> StudyAnswers:
     if not sources:
         raise NotFoundError(
             "report",
-            "needs the header of a DICOM object.",
-            "It is kept of objects that a DICOM peer sent to this server.",
+            "needs the header of a DICOM object, with its UIDs.",
+            "Earlier versions of this server kept none of uploaded files.",
         )
     models = {identity: model for identity, model in catalogue.list_models().items() if identity not in off}
     newest: dict[tuple[str, str], Row[Any]] = {(row.model, row.image): row for row in rows}  # the oldest come first
@@ -118,19 +121,30 @@ def has_waiting(session: Transaction, study: str) -> bool:
 
 
 def _list_sources(store: Store, session: Transaction, study: str) -> tuple[SourceImage, ...]:
-    query = (
-        select(ArchivedObject.key, ArchivedObject.sealed, Image.id, Image.sha256, Image.width, Image.height)
+    """Return the images of a study that came from peers; where none did, those that were uploaded as DICOM files.
+
+    Results of a study that came from peers go to an archive, which may not have what someone uploaded beside it.
+    """
+    picture = (Image.id, Image.sha256, Image.width, Image.height)
+    archived = (
+        select(ArchivedObject.key.label("key"), ArchivedObject.sealed, *picture)
         .join(Image, Image.id == ArchivedObject.image)
         .where(ArchivedObject.study == study)
         .where(ArchivedObject.key.not_in(select(RejectedObject.key)))
         .order_by(ArchivedObject.received, ArchivedObject.key)
     )
+    uploaded = (
+        select(UploadedHeader.image.label("key"), UploadedHeader.sealed, *picture)
+        .join(Image, Image.id == UploadedHeader.image)
+        .where(Image.study == study, Image.study.not_in(select(ArchivedObject.study)))
+        .order_by(Image.received, Image.id)
+    )
     sources: dict[str, SourceImage] = {}
-    for row in session.execute(query):
-        if row.id not in sources:
-            text = store.secret.unseal_bytes(row.sealed, row.key).decode()
-            digest = _digest(text, row.sha256)
-            sources[row.id] = SourceImage(row.id, complete(load_header(text)), digest, row.width, row.height)
+    for row in session.execute(archived).all() or session.execute(uploaded).all():
+        text = store.secret.unseal_bytes(row.sealed, row.key).decode()
+        header = complete(load_header(text))
+        if row.id not in sources and all(header.get(keyword) for keyword in _REFERRED):
+            sources[row.id] = SourceImage(row.id, header, _digest(text, row.sha256), row.width, row.height)
     return tuple(sources.values())
 
 

@@ -292,6 +292,18 @@ class ArchivedObject(Base):
     received: Mapped[float]
 
 
+class UploadedHeader(Base):
+    """The header of a DICOM file that was uploaded, sealed: it has the tags of patient and study for reports.
+
+    An object of a peer has its header in `ArchivedObject`. Uploads have none there, since results go back by
+    themselves to where an archived object came from, and an upload came from nowhere.
+    """
+
+    __tablename__ = "uploaded_headers"
+    image: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), primary_key=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
 class QuarantinedObject(Base):
     """An object with other pixels under the SOPInstanceUID of an object here; its bytes lie in a sealed file."""
 

@@ -38,6 +38,7 @@ from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.png_codec import to_pixels
 from pneumoscope.server.uploads.deidentify import DecodedUpload, deidentify
+from pneumoscope.server.uploads.headers import HeaderCheck
 from pneumoscope.server.uploads.turns import FairTurns, TimeBudget, stopping
 
 LONGEST = 120.0
@@ -59,7 +60,13 @@ class DecoderProtocol(Protocol):
     """What decodes and stores, in this process or in another; see `Decoder`."""
 
     def decode(
-        self, data: bytes, name: str, image: str, models: Sequence[str] = (), depth: int | None = None
+        self,
+        data: bytes,
+        name: str,
+        image: str,
+        models: Sequence[str] = (),
+        depth: int | None = None,
+        check: HeaderCheck | None = None,
     ) -> DecodedUpload:
         """Decode a file and store its pixels."""
 
@@ -92,7 +99,13 @@ class Decoder:
         self._disk = ThreadPoolExecutor(1)
 
     def decode(
-        self, data: bytes, name: str, image: str, models: Sequence[str] = (), depth: int | None = None
+        self,
+        data: bytes,
+        name: str,
+        image: str,
+        models: Sequence[str] = (),
+        depth: int | None = None,
+        check: HeaderCheck | None = None,
     ) -> DecodedUpload:
         """Decode a file and store its pixels; they are durable when this returns.
 
@@ -102,12 +115,13 @@ class Decoder:
             image: The number to store the pixels under.
             models: Identities of models that are to answer about it at once.
             depth: Bits in use in a 16-bit file, see `imaging.read.read`.
+            check: See `deidentify`.
 
         Raises:
             ImageError: It is no readable radiograph, or one that may not be stored; nothing was.
             OSError: The disk refused the file.
         """
-        decoded, png, samples = deidentify(data, name, self._max_pixels, depth, self._max_bytes)
+        decoded, png, samples = deidentify(data, name, self._max_pixels, depth, self._max_bytes, check)
         if not models:
             blobs.write_pixels(self._files, image, png)
             return decoded
@@ -146,7 +160,13 @@ class DecoderProcess:
         self._process, self._connection = start(_work, self._settings)
 
     def decode(
-        self, data: bytes, name: str, image: str, models: Sequence[str] = (), depth: int | None = None
+        self,
+        data: bytes,
+        name: str,
+        image: str,
+        models: Sequence[str] = (),
+        depth: int | None = None,
+        check: HeaderCheck | None = None,
     ) -> DecodedUpload:
         """Decode a file and store its pixels; see `Decoder.decode`.
 
@@ -155,7 +175,7 @@ class DecoderProcess:
             UnavailableError: The server stops.
         """
         for model_names in (models, ()):  # it may have died of something else than the file, such as a lack of memory
-            outcome = self._exchange(data, name, image, model_names, depth)
+            outcome = self._exchange(data, name, image, model_names, depth, check)
             if isinstance(outcome, SlowFileError):
                 blobs.delete(self._settings.files, image)
             if isinstance(outcome, BaseException):
@@ -166,14 +186,20 @@ class DecoderProcess:
         raise ImageError(name, "ends the program that decodes it.", _WAY_OUT, code="kills-decoder")
 
     def _exchange(
-        self, data: bytes, name: str, image: str, models: Sequence[str], depth: int | None
+        self,
+        data: bytes,
+        name: str,
+        image: str,
+        models: Sequence[str],
+        depth: int | None,
+        check: HeaderCheck | None,
     ) -> DecodedUpload | Exception | None:
         """Send a file and return its outcome; None where the process died while it decoded the file."""
         while True:
             with self._sending:
                 connection = self._connection
                 with suppress(OSError):  # it is dead, as receiving will show
-                    connection.send((name, image, models, depth, self._seconds))
+                    connection.send((name, image, models, depth, check, self._seconds))
                     connection.send_bytes(data)
                 self._receiving.acquire()
             try:
@@ -266,7 +292,9 @@ class DecoderPool:
             decoder, turn.decoder = turn.decoder, None
             self._turns.give_back(turn.account, decoder)
 
-    def decode_slowly(self, account: str, data: bytes, name: str, image: str, depth: int | None) -> DecodedUpload:
+    def decode_slowly(
+        self, account: str, data: bytes, name: str, image: str, depth: int | None, check: HeaderCheck | None
+    ) -> DecodedUpload:
         """Decode a file that takes long, when it is the account's turn; see `Decoder.decode`.
 
         Raises:
@@ -286,7 +314,7 @@ class DecoderPool:
                 self._slow = DecoderProcess(self._settings, self._settings.decoder_seconds)
             began = time.monotonic()
             try:
-                return self._slow.decode(data, name, image, (), depth)
+                return self._slow.decode(data, name, image, (), depth, check)
             except SlowFileError as error:
                 problem = f"takes more than {self._settings.decoder_seconds:.0f} seconds to decode."
                 raise ImageError(name, problem, _WAY_OUT, code="takes-too-long") from error
@@ -305,15 +333,21 @@ class _Turn:
         self._pool = pool
 
     def decode(
-        self, data: bytes, name: str, image: str, models: Sequence[str] = (), depth: int | None = None
+        self,
+        data: bytes,
+        name: str,
+        image: str,
+        models: Sequence[str] = (),
+        depth: int | None = None,
+        check: HeaderCheck | None = None,
     ) -> DecodedUpload:
         """Decode a file and store its pixels; see `Decoder.decode`."""
         assert self.decoder is not None
         try:
-            return self.decoder.decode(data, name, image, models, depth)
+            return self.decoder.decode(data, name, image, models, depth, check)
         except SlowFileError:
             self._pool.give_back(self)  # the others need not wait
-            return self._pool.decode_slowly(self.account, data, name, image, depth)
+            return self._pool.decode_slowly(self.account, data, name, image, depth, check)
 
 
 def _work(settings: Settings, server: Connection[Any, Any]) -> None:
@@ -327,12 +361,12 @@ def _work(settings: Settings, server: Connection[Any, Any]) -> None:
     )
     _import_libraries()
     while True:
-        name, image, models, depth, seconds = server.recv()
+        name, image, models, depth, check, seconds = server.recv()
         data = server.recv_bytes()
         limit_memory(settings.decoder_memory)
         limit_computing_time(seconds)
         try:
-            outcome: DecodedUpload | Exception = decoder.decode(data, name, image, models, depth)
+            outcome: DecodedUpload | Exception = decoder.decode(data, name, image, models, depth, check)
         except (PneumoscopeError, OSError, MemoryError) as error:
             outcome = error
         except Exception as error:  # one file must not end the decoder

@@ -19,10 +19,11 @@ from pneumoscope.bundle.body_parts import known_part
 from pneumoscope.bundle.screening import KNOWN_VIEWS
 from pneumoscope.core.errors import ImageError
 from pneumoscope.imaging.plane import Metadata, suppress_warnings
-from pneumoscope.imaging.read import MAX_BYTES, decode
+from pneumoscope.imaging.read import MAX_BYTES, decode, sniff
 from pneumoscope.server.inference.runner import Result
 from pneumoscope.server.storage.png_codec import Samples, encode_png, sha256_of, to_samples
 from pneumoscope.server.studies.patients import Person
+from pneumoscope.server.uploads.headers import HeaderCheck, ObjectHeader, read_header
 
 OLDEST = 90.0
 """Years; ages above are stored as this: the very old are few enough to be known by their age."""
@@ -104,12 +105,19 @@ class DecodedUpload:
     """None: the file is no DICOM file."""
     depth: int | None = None
     """Bits in use that the sender declared, where they decided about the pixels."""
+    header: ObjectHeader | None = None
+    """None: the file is no DICOM file."""
     answers: Mapping[str, Result] = field(default_factory=dict)
     """Answers of the models that were asked at once, by identity."""
 
 
 def deidentify(
-    data: bytes, name: str, max_pixels: int, depth: int | None = None, max_bytes: int = MAX_BYTES
+    data: bytes,
+    name: str,
+    max_pixels: int,
+    depth: int | None = None,
+    max_bytes: int = MAX_BYTES,
+    check: HeaderCheck | None = None,
 ) -> tuple[DecodedUpload, bytes, Samples]:
     """Return what is known of a file, and its pixels as they are to be stored: as a PNG, and as its samples [H, W].
 
@@ -119,10 +127,16 @@ def deidentify(
         max_pixels: Pixels of the largest image that is decoded.
         depth: Bits in use in a 16-bit file, see `imaging.read.read`.
         max_bytes: Largest size to which a deflated file may inflate.
+        check: Checks the header of a DICOM file before its pixels are decoded.
 
     Raises:
-        ImageError: The file is no readable radiograph, or declares names in its pixels.
+        ImageError: The file is no readable radiograph, or declares names in its pixels; or what `check` raises.
     """
+    header = None
+    if len(data) <= max_bytes and sniff(data, name) == "dicom":
+        header = read_header(data, name, max_bytes)
+        if check is not None:
+            check(header)
     radiograph = decode(data, name, max_pixels=max_pixels, depth=depth, max_bytes=max_bytes)
     facts = allowed_facts(radiograph.metadata)
     exam = None
@@ -144,6 +158,7 @@ def deidentify(
         facts=facts,
         exam=exam,
         depth=depth if "depth" in radiograph.metadata else None,
+        header=header,
     )
     return decoded, png, samples
 

@@ -16,7 +16,16 @@ from pneumoscope.core.errors import ImageError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
-from pneumoscope.server.storage.tables import Event, ExamIdentity, Identity, Image, StoredPrediction, Study, table_of
+from pneumoscope.server.storage.tables import (
+    Event,
+    ExamIdentity,
+    Identity,
+    Image,
+    StoredPrediction,
+    Study,
+    UploadedHeader,
+    table_of,
+)
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies.patients import PersonMatch, join_person, match_person
 from pneumoscope.server.uploads.deidentify import DecodedUpload
@@ -43,6 +52,8 @@ class UploadRows:
     """Number of the account that sends the upload."""
     scope: str = ""
     """The same number where this account may not see names, see `studies.patients`; else empty."""
+    keeps_headers: bool = True
+    """Whether the header of a DICOM file is kept here; False: its receiver keeps it (`server.dicom.receive`)."""
 
     def add(self, files: Sequence[StagedFile]) -> list[AddedImage | ImageError]:
         """Add rows for the files and queue their predictions, all or nothing; return what became of each file.
@@ -142,6 +153,9 @@ class UploadRows:
                 **{"facts": decoded.facts, "received": time},
             },
         )
+        if self.keeps_headers and decoded.header is not None:
+            sealed = secret.seal_bytes(decoded.header.json.encode(), file.image)
+            session.append(UploadedHeader, {"image": file.image, "sealed": sealed})
         return study
 
     def _known_study(self, decoded: DecodedUpload, key: str, match: PersonMatch | None) -> str | None:

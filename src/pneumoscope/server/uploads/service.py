@@ -25,6 +25,7 @@ from pneumoscope.server.studies import lookup
 from pneumoscope.server.uploads.archive import is_archive, read_files
 from pneumoscope.server.uploads.decoder_pool import DecoderPool
 from pneumoscope.server.uploads.deidentify import DecodedUpload
+from pneumoscope.server.uploads.headers import HeaderCheck
 from pneumoscope.server.uploads.outcome import AddedImage, FileOutcome, NothingStoredError
 from pneumoscope.server.uploads.rows import UploadRows
 from pneumoscope.server.uploads.staging import StagedUpload
@@ -97,13 +98,16 @@ class PendingUpload:
         """Identities of the models that are asked."""
         return self._models
 
-    def write_rows(self, session: Transaction, account: str, scope: str = "") -> StoredUpload:
+    def write_rows(
+        self, session: Transaction, account: str, scope: str = "", *, keeps_headers: bool = True
+    ) -> StoredUpload:
         """Write the rows. When the transaction is committed, give what this returned to `confirm`.
 
         Args:
             session: A transaction that is exclusive (`Store.commit`); it may be undone and this called again.
             account: Number of the account that sends the upload.
             scope: The same where that account may not see names, see `studies.patients`.
+            keeps_headers: See `UploadRows`.
 
         Raises:
             NothingStoredError: No file can be stored.
@@ -111,7 +115,7 @@ class PendingUpload:
             ConflictError: A model is switched off.
         """
         files = self._staged.files
-        added = iter(UploadRows(self._store, session, self._models, account, scope).add(files))
+        added = iter(UploadRows(self._store, session, self._models, account, scope, keeps_headers).add(files))
         outcomes = [
             outcome if outcome.refusal is not None else _outcome_of(outcome.file, next(added))
             for outcome in self._outcomes
@@ -149,6 +153,7 @@ class UploadService:
         sent_names: Sequence[str] = (),
         depth: int | None = None,
         sender_waits: bool = False,
+        check: HeaderCheck | None = None,
     ) -> PendingUpload:
         """Decode the files of an upload and write their pixels; durable when this returns.
 
@@ -159,6 +164,7 @@ class UploadService:
             sent_names: One for each file; none where they are not known.
             depth: Bits in use in 16-bit files, see `imaging.read.read`.
             sender_waits: Whether the sender waits for the answers.
+            check: Checks the header of each DICOM file before its pixels are decoded.
 
         Raises:
             NotFoundError: There is no such model.
@@ -182,7 +188,7 @@ class UploadService:
                     if slow >= _MOST_SLOW:
                         raise _not_tried(file.name)
                     with self._decoders.borrow(account) as decoder:
-                        staged.add(decoder, file, at_once, depth)
+                        staged.add(decoder, file, at_once, depth, check)
                     outcomes.append(FileOutcome(file.name))
                 except ImageError as error:
                     slow += error.code == "takes-too-long"

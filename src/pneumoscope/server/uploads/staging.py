@@ -10,12 +10,13 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from pneumoscope.server.storage import blobs
-from pneumoscope.server.storage.crypto import new_id
+from pneumoscope.server.storage.crypto import Secret, new_id
 from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import Image
 from pneumoscope.server.uploads.archive import UploadedFile
 from pneumoscope.server.uploads.decoder_pool import DecoderProtocol
 from pneumoscope.server.uploads.deidentify import DecodedUpload
+from pneumoscope.server.uploads.headers import HeaderCheck
 
 
 class StagedFile(NamedTuple):
@@ -30,6 +31,18 @@ class StagedFile(NamedTuple):
     """Of the file, see `UploadedFile.sent_name`."""
 
 
+def source_key(secret: Secret, sha256: bytes, depth: int | None = None) -> str:
+    """Return the key under which a file is known, see `tables.Image.source`.
+
+    Args:
+        secret: Of the server.
+        sha256: Of the file as it came.
+        depth: Bits in use that its sender declared, where they decided about the pixels: the same file at another depth
+            is another image.
+    """
+    return secret.lookup_key("source", sha256 + (bytes([depth]) if depth else b""))
+
+
 class StagedUpload:
     """Files on the disk that no row names yet. Used in a ``with``: at its end it deletes those that no row names."""
 
@@ -41,7 +54,12 @@ class StagedUpload:
         self._numbers: list[str] = []
 
     def add(
-        self, decoder: DecoderProtocol, file: UploadedFile, models: Sequence[str] = (), depth: int | None = None
+        self,
+        decoder: DecoderProtocol,
+        file: UploadedFile,
+        models: Sequence[str] = (),
+        depth: int | None = None,
+        check: HeaderCheck | None = None,
     ) -> None:
         """Decode a file and write its pixels, which are durable when this returns; see `Decoder.decode`.
 
@@ -53,14 +71,12 @@ class StagedUpload:
         image = new_id()
         self._numbers.append(image)
         try:
-            decoded = decoder.decode(file.read(), file.name, image, models, depth)
+            decoded = decoder.decode(file.read(), file.name, image, models, depth, check)
         except OSError:
             self._store.check_files()
             raise
         self._store.check_files()
-        # The same file at another depth has other pixels, so that it is another image.
-        content = bytes.fromhex(decoded.data_sha256) + (bytes([decoded.depth]) if decoded.depth else b"")
-        source = self._store.secret.lookup_key("source", content)
+        source = source_key(self._store.secret, bytes.fromhex(decoded.data_sha256), decoded.depth)
         self.files.append(StagedFile(decoded, image, source, file.sent_name))
         self._repair(self.files[-1])
 
