@@ -32,6 +32,7 @@ from pneumoscope.server.storage.crypto import new_id
 PUBLIC = frozenset({("GET", "/healthz"), ("HEAD", "/healthz"), ("POST", "/api/login")})
 """Methods and paths that answer without a login, beside the web app's own files."""
 UPLOAD = "/api/studies"
+STOW = "/api/dicomweb/studies"
 EVENTS = "/api/events"
 HEALTH = "/healthz"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -113,7 +114,7 @@ class SecurityMiddleware:
                 "POST /api/login, or send a token: Authorization: Bearer TOKEN.",
                 code="login",
             )
-        if (method, path) == ("POST", UPLOAD):
+        if _is_upload(method, path):
             self._context.store.reserve.check()  # before the body is written anywhere
         if principal is not None:
             exchange.principal = principal
@@ -142,7 +143,7 @@ class SecurityMiddleware:
         length = exchange.headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit():
             raise HttpError(Problem(400, "Content-Length", "is not a number."))
-        exchange.limit = self._settings.max_request_bytes if exchange.path == UPLOAD else _SMALL_BODY
+        exchange.limit = self._settings.max_request_bytes if _is_upload(exchange.method, exchange.path) else _SMALL_BODY
         if int(length) > exchange.limit:
             raise exchange.too_large()
 
@@ -290,6 +291,11 @@ def _too_often(wait: float, code: str = "too-often") -> BusyError:
     return BusyError(
         "the client", "asks too often.", "Wait a little.", retry_after=seconds, code=code, values={"seconds": seconds}
     )
+
+
+def _is_upload(method: str, path: str) -> bool:
+    """Return whether a request brings files, which are large and need the disk."""
+    return method == "POST" and (path in (UPLOAD, STOW) or path.startswith(f"{STOW}/"))
 
 
 def _known_method(method: str) -> str:

@@ -83,6 +83,11 @@ class DicomNode:
         self._peers = [(title, ipaddress.ip_address(address)) for title, address in settings.peers]
 
     @property
+    def receiver(self) -> Receiver:
+        """Takes the objects, those of STOW-RS too."""
+        return self._receiver
+
+    @property
     def port(self) -> int:
         """The port it listens at."""
         assert self._server is not None

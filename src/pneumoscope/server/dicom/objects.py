@@ -20,25 +20,28 @@ ANALYSED = {
 """SOP classes that are taken and analysed, by UID (PS3.4 B.5)."""
 SERIES = "AI RESEARCH - NOT FOR DIAGNOSIS"
 """SeriesDescription of everything that this program writes: no object of such a series is analysed."""
-NO_IDENTITY, NEVER_ANALYSED = "no-identity", "never-analysed"
+NO_IDENTITY, NEVER_ANALYSED, OTHER_STUDY = "no-identity", "never-analysed", "other-study"
 """Codes of the errors of `check_object`."""
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _LONGEST_UID = 64
 
 
-def check_object(header: ObjectHeader) -> None:
+def check_object(header: ObjectHeader, study_uid: str = "") -> None:
     """Check that an object can be referred to and that a model may see it; a decoder asks before it reads the pixels.
 
     Args:
         header: Of the object.
+        study_uid: The study that it has to belong to; empty: any.
 
     Raises:
-        ImageError: It can't, or no model may.
+        ImageError: It can't, or no model may, or it belongs to another study.
     """
     if (problem := find_missing_uid(header)) is not None:
         raise ImageError("the object", problem, code=NO_IDENTITY)
     if (problem := find_unsuitability(header)) is not None:
         raise ImageError("the object", f"It {problem}", code=NEVER_ANALYSED)
+    if study_uid and header.study_uid != study_uid:
+        raise ImageError("the object", "It belongs to another study than the address says.", code=OTHER_STUDY)
 
 
 def find_missing_uid(header: ObjectHeader) -> str | None:

@@ -58,11 +58,14 @@ OTHER_STUDY = 0xC007
 FAILED = 0xC010
 CORRECTED = -1
 """No status: the header is another one, and is taken."""
+WRONG_ADDRESS = 0xA900
+"""The object is of another study than its sender says; by STOW-RS alone."""
 _OF_CODE = {
     "burned-in": NAMES_IN_PIXELS,
     "other-patient": OTHER_PATIENT,
     objects.NO_IDENTITY: NO_IDENTITY,
     objects.NEVER_ANALYSED: NEVER_ANALYSED,
+    objects.OTHER_STUDY: WRONG_ADDRESS,
 }
 _HTTP = {SUCCESS: 201, OUT_OF_RESOURCES: 507, TOO_BUSY: 503, FAILED: 500}
 """Statuses as the audit log has them; all others are refusals (422)."""
@@ -82,15 +85,23 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """The peer that sends."""
+    """The peer that sends, or the account that does so by STOW-RS."""
 
     title: str
+    """Of a peer; empty for an account."""
     address: str
+    user: str = ""
+    """Number of the account; empty for a peer."""
 
     @property
     def account(self) -> str:
         """What stands in place of an account in rows and in the audit log."""
-        return f"dicom:{self.title}"
+        return self.user or f"dicom:{self.title}"
+
+    @property
+    def action(self) -> str:
+        """What stands in the audit log."""
+        return "STOW-RS" if self.user else "C-STORE"
 
 
 class Receiver:
@@ -108,15 +119,16 @@ class Receiver:
         self._uploads = uploads
         self._models = models
 
-    def receive(self, data: bytes, sender: Sender) -> Receipt:
+    def receive(self, data: bytes, sender: Sender, study_uid: str = "") -> Receipt:
         """Store an object and queue its predictions; a success is durable when this returns.
 
         Args:
             data: The object as a file (PS3.10).
-            sender: The peer.
+            sender: Who sends it.
+            study_uid: The study that it has to belong to; empty: any.
         """
         try:
-            receipt = self._store_object(data, sender)
+            receipt = self._store_object(data, sender, study_uid)
         except Exception as error:
             receipt = _refuse(error)
             if receipt.status == FAILED:
@@ -125,14 +137,15 @@ class Receiver:
             self._record_refusal(sender, receipt)
         return receipt
 
-    def _store_object(self, data: bytes, sender: Sender) -> Receipt:
+    def _store_object(self, data: bytes, sender: Sender, study_uid: str) -> Receipt:
         if data[128:132] != b"DICM":  # by STOW-RS anything may come, such as a ZIP archive
             return Receipt(NO_IMAGE, "It is no DICOM file.")
         secret = self._store.secret
         content = secret.lookup_key("object-content", data)
-        if (study := self._find_same_bytes(data, content)) is not None:
+        if not study_uid and (study := self._find_same_bytes(data, content)) is not None:
             return Receipt(SUCCESS, study=study)
-        with self._uploads.stage([BytesIO(data)], self._models, sender.account, check=check_object) as pending:
+        check = partial(check_object, study_uid=study_uid)
+        with self._uploads.stage([BytesIO(data)], self._models, sender.account, check=check) as pending:
             (decoded,) = pending.decoded
             header = decoded.header
             assert header is not None  # of a DICOM file
@@ -170,7 +183,7 @@ class Receiver:
         if (known := _find_known(session, key)) is not None:
             study, known_pixels = known
             if known_pixels == pixels:
-                return self._compare_headers(session, key, header, study), None
+                return self._compare_headers(session, key, header, study, sender), None
             return Receipt(OTHER_PIXELS, "Another object here has its SOPInstanceUID (0008,0018).", study), None
         stored = pending.write_rows(session, sender.account, keeps_headers=False)
         (image,) = stored.images
@@ -185,15 +198,19 @@ class Receiver:
         )
         session.append(ArrivingObject, {"key": key, "study": image.study, "received": time})
         session.objects[key] = image.study, pixels
-        entry = AuditEntry(sender.account, "C-STORE", image.study, sender.address, status=_HTTP[SUCCESS], at=time)
+        entry = AuditEntry(sender.account, sender.action, image.study, sender.address, status=_HTTP[SUCCESS], at=time)
         audit_log.record(session, entry)
         return Receipt(SUCCESS, study=image.study), stored
 
-    def _compare_headers(self, session: Transaction, key: str, header: ObjectHeader, study: str) -> Receipt:
-        """Say what becomes of an object whose pixels are here."""
+    def _compare_headers(
+        self, session: Transaction, key: str, header: ObjectHeader, study: str, sender: Sender
+    ) -> Receipt:
+        """Say what becomes of an object whose pixels are here. Who was examined is for a peer to correct alone."""
         changes = find_changes(self._store, session, key, header)
         if is_other_study(changes):
             return Receipt(OTHER_STUDY, "It is here in another study (StudyInstanceUID, 0020,000D).", study)
+        if changes and sender.user:
+            return Receipt(OTHER_PATIENT, "It is here with other tags of patient or study, which peers correct.", study)
         return Receipt(CORRECTED if changes else SUCCESS, study=study)
 
     def _correct(
@@ -224,7 +241,7 @@ class Receiver:
     def _record_refusal(self, sender: Sender, receipt: Receipt) -> None:
         """Write a refusal to the audit log; where that fails too, the peer still gets its answer."""
         entry = AuditEntry(
-            sender.account, "C-STORE", receipt.study, sender.address, status=_HTTP.get(receipt.status, 422)
+            sender.account, sender.action, receipt.study, sender.address, status=_HTTP.get(receipt.status, 422)
         )
         with suppress(SQLAlchemyError, OSError):
             self._store.commit(lambda session: audit_log.record(session, entry))

@@ -43,7 +43,7 @@ class ObjectHeader:
 
 
 HeaderCheck: TypeAlias = Callable[[ObjectHeader], None]
-"""Raises an `ImageError` where an object is not to be decoded. A decoder gets it by name: it is a module's function."""
+"""Raises an `ImageError` where an object is not to be decoded. It goes to a decoder by name: a module's function."""
 
 
 def read_header(data: bytes, name: str, max_bytes: int) -> ObjectHeader:

@@ -4,6 +4,7 @@ from pneumoscope.server.api.routes import (
     accounts,
     dashboard,
     device,
+    dicomweb,
     models,
     outbound,
     reads,
@@ -13,6 +14,6 @@ from pneumoscope.server.api.routes import (
     uploads,
 )
 
-_MODULES = (system, accounts, uploads, studies, search, reads, models, device, dashboard, outbound)
+_MODULES = (system, accounts, uploads, studies, search, reads, models, device, dashboard, outbound, dicomweb)
 ROUTERS = tuple(module.create_router for module in _MODULES)
 """Functions that each return one router."""

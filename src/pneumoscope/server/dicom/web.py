@@ -1,0 +1,275 @@
+"""What DICOMweb shows of the store: the objects that came from peers, by their kept headers, and the results made here.
+
+Of an image the pixels are kept without a patient and the header is kept sealed; the object as it came is not. So an
+image has metadata and can't be retrieved: its archive has it. A result is kept as the file that it is, and can.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import Any
+
+from sqlalchemy import select, tuple_
+
+from pneumoscope.server.dicom.matching import ATTRIBUTES, Tags, WebQuery, list_values
+from pneumoscope.server.dicom.results import read_result
+from pneumoscope.server.errors import ForbiddenError, NotFoundError
+from pneumoscope.server.reading import shown
+from pneumoscope.server.reading.reads import withheld_reason
+from pneumoscope.server.storage.database import Store
+from pneumoscope.server.storage.tables import ArchivedObject, Identity, ResultObject, Study
+from pneumoscope.server.studies import lookup
+from pneumoscope.server.studies.search_text import MOST_SEARCHED
+
+MOST_EXAMINED = 20_000
+"""Studies that one search opens; each is sealed, and has to be opened to be matched."""
+_BATCH = 200
+"""Studies that are opened at once."""
+_MODALITIES = {
+    "1.2.840.10008.5.1.4.1.1.88.22": "SR",
+    "1.2.840.10008.5.1.4.1.1.88.33": "SR",
+    "1.2.840.10008.5.1.4.1.1.88.34": "SR",
+    "1.2.840.10008.5.1.4.1.1.66.4": "SEG",
+    "1.2.840.10008.5.1.4.1.1.11.1": "PR",
+    "1.2.840.10008.5.1.4.1.1.7": "OT",
+    "1.2.840.10008.5.1.4.1.1.104.1": "DOC",
+    "1.2.840.10008.5.1.4.1.1.88.59": "KO",
+}
+"""Modality of the results, by SOP class."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebObject:
+    """An object that DICOMweb shows."""
+
+    study: str
+    """Number of its study."""
+    tags: Tags
+    result: bool
+    """It was made here, and can be retrieved."""
+
+    def value(self, keyword: str) -> str:
+        """Return the first value of an attribute of `ATTRIBUTES` as a text; empty where there is none."""
+        return next(iter(list_values(self.tags, ATTRIBUTES[keyword].tag)), "")
+
+
+@dataclass(frozen=True, slots=True)
+class WebMatches:
+    """What a search has found."""
+
+    found: Sequence[dict[str, Any]]
+    """As DICOM JSON."""
+    complete: bool
+    """False: the search ended at `MOST_EXAMINED`."""
+
+
+def search(store: Store, query: WebQuery, base: str) -> WebMatches:
+    """Return what a query asks for, from the study that came last to the first.
+
+    Args:
+        store: The store.
+        query: What is asked for.
+        base: Address of the service, for what can be retrieved.
+    """
+    of_study = {
+        keyword: value
+        for keyword, value in query.wanted.items()
+        if ATTRIBUTES[keyword].level == "study" and keyword != "ModalitiesInStudy"
+    }
+    coarse, found = replace(query, wanted=of_study), list[dict[str, Any]]()
+    left_out = examined = 0
+    for batch in _list_studies(store, query):
+        examined += len(batch)
+        images, rows = _load_images(store, batch), _load_result_rows(store, batch)
+        for study in batch:
+            if not images[study] or not coarse.matches(images[study][0].tags):
+                continue
+            for tags in _list_level(store, query, images[study], rows[study], base):
+                if not query.matches(tags):
+                    continue
+                if left_out < query.offset:
+                    left_out += 1
+                elif len(found) < query.limit:
+                    found.append(query.pick(tags))
+            if len(found) >= query.limit:
+                return WebMatches(found, complete=True)
+        if examined >= MOST_EXAMINED:
+            return WebMatches(found, complete=False)
+    return WebMatches(found, complete=True)
+
+
+def find_objects(store: Store, study_uid: str, series_uid: str = "", sop_uid: str = "") -> list[WebObject]:
+    """Return the objects of a study, a series, or one object; results that others supersede only by their own UID.
+
+    Args:
+        store: The store.
+        study_uid: StudyInstanceUID.
+        series_uid: SeriesInstanceUID; empty: all.
+        sop_uid: SOPInstanceUID; empty: all.
+
+    Raises:
+        NotFoundError: There is none.
+    """
+    with store.read() as session:
+        study = session.scalar(select(Study.id).where(Study.key == _study_key(store, study_uid)))
+    if study is None:
+        raise NotFoundError("object")
+    rows = _load_result_rows(store, [study], superseded=bool(sop_uid))[study]
+    objects = _load_images(store, [study])[study]
+    objects += [_open_result(store, row) for row in rows if sop_uid in ("", row.sop_uid)]
+    wanted = {"SeriesInstanceUID": series_uid, "SOPInstanceUID": sop_uid}
+    kept = [one for one in objects if all(text in ("", one.value(keyword)) for keyword, text in wanted.items())]
+    if not kept:
+        raise NotFoundError("object")
+    return kept
+
+
+def read_metadata(store: Store, objects: Sequence[WebObject], reader: str) -> list[Tags]:
+    """Return the metadata of objects of one study; results only to a reader who may see the answers by now.
+
+    Raises:
+        ForbiddenError: All of them are results that the reader may not see yet.
+    """
+    results = [one for one in objects if one.result]
+    if results and (why := _show(store, results[0].study, reader)) is not None:
+        if len(results) == len(objects):
+            raise _withheld(why)
+        objects = [one for one in objects if not one.result]
+    return [one.tags for one in objects]
+
+
+def read_objects(store: Store, objects: Sequence[WebObject], reader: str) -> list[bytes]:
+    """Return those objects of one study that are kept as files: the results.
+
+    Raises:
+        NotFoundError: There is none among them.
+        ForbiddenError: The reader may not see the answers yet.
+    """
+    results = [one for one in objects if one.result]
+    if not results:
+        raise NotFoundError("object", "is an image, and its file is not kept here.", "Ask the archive that sent it.")
+    if (why := _show(store, results[0].study, reader)) is not None:
+        raise _withheld(why)
+    return [read_result(store, one.value("SOPInstanceUID")) for one in results]
+
+
+def _show(store: Store, study: str, reader: str) -> str | None:
+    """Record that a study's answers are shown; return why they are withheld, or None."""
+    with store.write() as session:
+        why = withheld_reason(session, store.settings, study, reader)
+        if why is None:
+            rows = [row for row in lookup.predictions_of(session, [study])[study] if row.result is not None]
+            shown.record_display(session, rows, reader, "result")
+    return why
+
+
+def _withheld(why: str) -> ForbiddenError:
+    return ForbiddenError("the result", f"is withheld: {why}.", code="withheld")
+
+
+def _list_studies(store: Store, query: WebQuery) -> Iterator[list[str]]:
+    """Yield the numbers of the studies that may be asked for, those that came last first."""
+    place = (Study.received, Study.id)
+    candidates = select(*place).where(Study.id.in_(select(ArchivedObject.study)))
+    if "StudyInstanceUID" in query.wanted:
+        uids = query.wanted["StudyInstanceUID"].replace("\\", ",").split(",")
+        candidates = candidates.where(Study.key.in_([_study_key(store, uid) for uid in uids]))
+    patient_id = query.wanted.get("PatientID", "*")
+    if not set(patient_id) & set("*?"):
+        candidates = candidates.where(Study.patient.in_(_find_patients(store, patient_id)))
+    last: Any = None
+    while True:
+        batch = candidates if last is None else candidates.where(tuple_(*place) < last)
+        with store.read() as session:
+            rows = session.execute(batch.order_by(*(column.desc() for column in place)).limit(_BATCH)).all()
+        if rows:
+            yield [row.id for row in rows]
+        if len(rows) < _BATCH:
+            return
+        last = tuple(rows[-1])
+
+
+def _find_patients(store: Store, patient_id: str) -> list[str]:
+    """Return the pseudonyms of the patients who have a number, of any issuer."""
+    with store.read() as session:
+        rows = session.execute(select(Identity.patient, Identity.sealed, Identity.key).limit(MOST_SEARCHED)).all()
+    unseal = store.secret.unseal
+    return [row.patient for row in rows if unseal(row.sealed, row.key)["patient_id"].strip() == patient_id.strip()]
+
+
+def _load_images(store: Store, studies: Sequence[str]) -> dict[str, list[WebObject]]:
+    """Return the objects that came from peers, by study; one whose header was too long to keep is left out."""
+    images: dict[str, list[WebObject]] = {study: [] for study in studies}
+    query = select(ArchivedObject.study, ArchivedObject.sealed, ArchivedObject.key)
+    order = (ArchivedObject.received, ArchivedObject.key)
+    with store.read() as session:
+        rows = session.execute(query.where(ArchivedObject.study.in_(studies)).order_by(*order)).all()
+    for row in rows:
+        tags = json.loads(store.secret.unseal_bytes(row.sealed, row.key))
+        if tags:
+            # The kept header is in UTF-8, whatever the sender's character set was.
+            images[row.study].append(WebObject(row.study, {**tags, **_element("00080005", "CS", "ISO_IR 192")}, False))
+    return images
+
+
+def _load_result_rows(
+    store: Store, studies: Sequence[str], *, superseded: bool = False
+) -> dict[str, list[ResultObject]]:
+    """Return the results of studies, the oldest first; those that were retracted never."""
+    rows: dict[str, list[ResultObject]] = {study: [] for study in studies}
+    states = ("current", "superseded") if superseded else ("current",)
+    query = select(ResultObject).where(ResultObject.study.in_(studies), ResultObject.state.in_(states))
+    with store.read() as session:
+        for row in session.scalars(query.order_by(ResultObject.made, ResultObject.sop_uid)):
+            rows[row.study].append(row)
+    return rows
+
+
+def _open_result(store: Store, row: ResultObject) -> WebObject:
+    """Return a result with its tags, less its pixels."""
+    from pydicom import dcmread
+
+    data = dcmread(BytesIO(read_result(store, row.sop_uid)), stop_before_pixels=True)
+    data.pop("EncapsulatedDocument", None)
+    return WebObject(row.study, data.to_json_dict(), True)
+
+
+def _list_level(
+    store: Store, query: WebQuery, images: Sequence[WebObject], rows: Sequence[ResultObject], base: str
+) -> Iterator[dict[str, Any]]:
+    """Yield the data sets of a study at the level of a query: the study itself, its series, or its objects."""
+    study_uid = images[0].value("StudyInstanceUID")
+    address = f"{base}/studies/{study_uid}"
+    modalities = [one.value("Modality") for one in images] + [_MODALITIES.get(row.sop_class, "OT") for row in rows]
+    shared = _element("00080061", "CS", *sorted({modality for modality in modalities if modality}))
+    if query.level == "study":
+        series = {one.value("SeriesInstanceUID") for one in images} | {row.series_uid for row in rows}
+        shared |= _element("00201206", "IS", len(series)) | _element("00201208", "IS", len(images) + len(rows))
+        if rows:
+            shared |= _element("00081190", "UR", address)
+        yield {**images[0].tags, **shared}
+        return
+    objects = [*images, *(_open_result(store, row) for row in rows)]
+    if query.level == "instance":
+        for one in objects:
+            where = f"{address}/series/{one.value('SeriesInstanceUID')}/instances/{one.value('SOPInstanceUID')}"
+            here = _element("00080056", "CS", "ONLINE") | _element("00081190", "UR", where)
+            yield {**one.tags, **shared, **(here if one.result else _element("00080056", "CS", "UNAVAILABLE"))}
+        return
+    by_series: dict[str, list[WebObject]] = {}
+    for one in objects:
+        by_series.setdefault(one.value("SeriesInstanceUID"), []).append(one)
+    for series_uid, members in by_series.items():
+        here = _element("00081190", "UR", f"{address}/series/{series_uid}") if members[0].result else {}
+        yield {**members[0].tags, **shared, **here, **_element("00201209", "IS", len(members))}
+
+
+def _element(tag: str, vr: str, *values: object) -> dict[str, Any]:
+    return {tag: {"vr": vr, "Value": list(values)}}
+
+
+def _study_key(store: Store, study_uid: str) -> str:
+    return store.secret.lookup_key("study", study_uid.encode())
