@@ -2,8 +2,8 @@
 
 The server (`pneumoscope serve --dicom --dicom-routes`) and the archive (Debian's Orthanc) are started here, on
 loopback, each in a folder of its own. The studies are phantoms of one image, each with UIDs, a patient and a pixel of
-its own. On the way the server is killed with SIGKILL, and the archive is stopped for a while, as asked. At the end every
-study that was answered with success must have one report in the archive, and the archive must hold nothing twice.
+its own. On the way the server is killed with SIGKILL, and the archive is stopped for a while, as asked. At the end
+every study that was answered with success must have one report in the archive, and the archive must hold nothing twice.
 
     python benchmarks/pacs_soak.py --studies 10000
     python benchmarks/pacs_soak.py --studies 200 --kills 10 --outage 600
