@@ -184,7 +184,7 @@ def test_a_merge_of_patients_makes_the_results_again(
         assert (after["id"], len(after["images"])) == (before["id"], 1)
         assert after["patient"] != before["patient"]
         assert find_complete(context.store, 0, lambda: time.time() + 1) == [study]
-        assert predict_all(client) == 0  # nothing that a model is told has changed
+        assert predict_all(client) == 0  # nothing that a model knows has changed
         context.outbound.hand_on(study)
         wait_for(client, "sent")
         stored = archive.read_instances()

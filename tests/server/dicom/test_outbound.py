@@ -284,7 +284,7 @@ def test_what_an_archive_routes_back_makes_no_job(
         assert {study["id"] for study in shown} == set(studies)
         assert [row["state"] for study in shown for row in study["predictions"]] == ["done", "done"]
         assert len(items(client)) == 2
-        # A result of another program, and one of ours that was erased here, stay with the archive: success would say
+        # A result of another program, and one that was erased here, stay with the archive: success would say
         # that they are here.
         (first, _) = items(client)
         erase(store, studies)

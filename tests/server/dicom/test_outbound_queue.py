@@ -128,7 +128,7 @@ def test_retention_waits_for_the_archive(shared_store: Store) -> None:
         ("queued", False, 0),
         ("sending", False, 0),
         ("sent", True, 0),
-        ("dead", True, 1),  # a person was told
+        ("dead", True, 1),  # a person sees it
     ):
         with shared_store.write() as session:
             row = session.query(OutboundItem).filter_by(sop_uid=uids[0]).one()

@@ -41,7 +41,7 @@ class HeaderCorrection:
     header: ObjectHeader
     decoded: DecodedUpload
     models: Sequence[str]
-    """Identities of the models that are asked again, where what they are told of the image has changed."""
+    """Identities of the models that are asked again, where what they know of the image has changed."""
 
 
 def find_changes(store: Store, session: Transaction, key: str, header: ObjectHeader) -> frozenset[str]:

@@ -72,7 +72,7 @@ class DicomNode:
             receiver: Takes the objects.
             returned: Takes back own results.
             max_object_bytes: Larger objects end their association.
-            outbound: Is told what archives commit themselves to; None: nothing is sent.
+            outbound: Takes what archives commit themselves to; None: nothing is sent.
         """
         self._settings = settings
         self._receiver = receiver
