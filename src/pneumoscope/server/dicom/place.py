@@ -13,6 +13,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from pneumoscope import __version__
+from pneumoscope.imaging.plane import suppress_warnings
+from pneumoscope.server.dicom.headers import copy_patient_and_study, offset_of
 from pneumoscope.server.dicom.objects import SERIES
 
 if TYPE_CHECKING:
@@ -52,24 +54,31 @@ def refer_to(sop_class: str, sop_uid: str, series_uid: str, study_uid: str) -> D
     return reference
 
 
-def finish(made: Dataset, model_name: str, at: float) -> bytes:
+def finish(made: Dataset, header: Dataset, model_name: str, at: float) -> bytes:
     """Set the tags that all objects share, and return the object as a file (PS3.10).
 
     Args:
         made: The object; changed.
+        header: Of an image that it is about: patient and study are the same.
         model_name: Of the model, or another name of what made it.
         at: When its contents were there, in seconds since 1970: the object's own time.
     """
+    copy_patient_and_study(header, made)
     made.SeriesDescription = SERIES
     made.Manufacturer = MANUFACTURER
     made.ManufacturerModelName = model_name[:LONGEST_MEANING]
     made.SoftwareVersions = __version__
     time = datetime.fromtimestamp(at).astimezone()  # the hospital's own, as the study's times are
-    for what in ("InstanceCreation", "Content"):
-        setattr(made, f"{what}Date", time.strftime("%Y%m%d"))
-        setattr(made, f"{what}Time", time.strftime("%H%M%S"))
+    if (offset := offset_of(header)) is not None:
+        made.TimezoneOffsetFromUTC = offset
+        time = time.astimezone(datetime.strptime(offset, "%z").tzinfo)
+    for what in ("InstanceCreation", "Content", "PresentationCreation"):
+        if what == "InstanceCreation" or f"{what}Date" in made:
+            setattr(made, f"{what}Date", time.strftime("%Y%m%d"))
+            setattr(made, f"{what}Time", time.strftime("%H%M%S"))
     for equipment in made.get("ContributingEquipmentSequence") or ():
-        equipment.ContributionDateTime = time.strftime("%Y%m%d%H%M%S%z")
+        equipment.ContributionDateTime = time.strftime("%Y%m%d%H%M%S")
     buffer = BytesIO()
-    made.save_as(buffer, enforce_file_format=True)
+    with suppress_warnings():
+        made.save_as(buffer, enforce_file_format=True)
     return buffer.getvalue()

@@ -45,7 +45,7 @@ def write_report(answers: Sequence[ImageAnswer], model: InstalledModel, place: P
     except ImportError as error:
         raise MissingExtraError("a DICOM report", "pacs") from error
     return EnhancedSR(
-        evidence=[answer.source.header for answer in answers],
+        evidence=[answer.source.evidence for answer in answers],
         content=_build_content(answers, model.card, model.identity)[0],
         series_instance_uid=place.series_uid,
         series_number=place.series_number,

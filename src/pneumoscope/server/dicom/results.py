@@ -7,19 +7,26 @@ answer changes what there is to say, the new object names the earlier one as its
 
 from __future__ import annotations
 
+import hashlib
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 
 from pneumoscope.core.errors import ImageError
+from pneumoscope.server.dicom.outlines import find_lungs, graph_of
 from pneumoscope.server.dicom.place import Place, derive_uid, finish, refer_to
+from pneumoscope.server.dicom.presentation import write_presentation
 from pneumoscope.server.dicom.report import write_report
-from pneumoscope.server.dicom.sources import StudyAnswers, gather
+from pneumoscope.server.dicom.segmentation import ALGORITHM, write_segmentation
+from pneumoscope.server.dicom.sources import ImageAnswer, StudyAnswers, gather
 from pneumoscope.server.errors import ConflictError, DamagedError, ForbiddenError, NotFoundError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.inference.models import Catalogue
@@ -34,8 +41,11 @@ from pneumoscope.server.studies import lookup
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-ResultKind = Literal["report"]
-"""Structured report of a model's answers, one for a study and model."""
+ResultKind = Literal["report", "segmentation", "presentation"]
+"""``report``: a model's answers about a study (SR). ``segmentation``: the lungs of an image (SEG). ``presentation``:
+their outline (GSPS)."""
+AFTER_COMPLETION: tuple[ResultKind, ...] = ("report", "segmentation", "presentation")
+"""What is made of a complete study."""
 
 _TRIES = 5
 """How often an object is tried again because another process made one meanwhile."""
@@ -53,12 +63,18 @@ class PlannedObject:
     subject: str
     says: tuple[str, ...]
     """What its UID follows from."""
-    study_uid: str
+    header: Dataset
+    """Of an image that it is about."""
     name: str
     """Of what made it, for people."""
     finished: float
     """When its contents were there."""
     write: Callable[[Place], Dataset]
+
+    @property
+    def study_uid(self) -> str:
+        """StudyInstanceUID."""
+        return str(self.header.StudyInstanceUID)
 
 
 def make_results(store: Store, catalogue: Catalogue, study: str, kinds: Sequence[ResultKind]) -> list[str]:
@@ -79,7 +95,7 @@ def make_results(store: Store, catalogue: Catalogue, study: str, kinds: Sequence
     """
     answers = gather(store, catalogue, study)
     planned = [one for kind in kinds for one in _PLANS[kind](answers)]
-    made = (_make(store, study, one) for one in planned)
+    made = [_make_if_possible(store, study, one) for one in planned]
     return [sop_uid for sop_uid in made if sop_uid is not None]
 
 
@@ -147,16 +163,61 @@ def _plan_reports(answers: StudyAnswers) -> Iterable[PlannedObject]:
             model=identity,
             subject="",
             says=(*(answer.digest for answer in said), identity, "writer 2"),
-            study_uid=str(said[0].source.header.StudyInstanceUID),
+            header=said[0].source.header,
             name=model.card.name,
             finished=max(answer.finished for answer in said),
             write=partial(write_report, said, model),
         )
 
 
+def _plan_segmentations(answers: StudyAnswers) -> Iterable[PlannedObject]:
+    return _plan_outlines(answers, "segmentation", "1.2.840.10008.5.1.4.1.1.66.4", 9901, write_segmentation)
+
+
+def _plan_presentations(answers: StudyAnswers) -> Iterable[PlannedObject]:
+    return _plan_outlines(answers, "presentation", "1.2.840.10008.5.1.4.1.1.11.1", 9902, write_presentation)
+
+
+def _plan_outlines(
+    answers: StudyAnswers,
+    kind: ResultKind,
+    sop_class: str,
+    series_number: int,
+    write: Callable[[ImageAnswer, NDArray[np.bool_], Place], Dataset],
+) -> Iterable[PlannedObject]:
+    """Plan an object for the lungs of each image, as each model's answer has them."""
+    for identity, said in answers.answers.items():
+        for answer in said:
+            if (square := find_lungs(answer)) is not None:
+                outline = hashlib.sha256(np.packbits(square).tobytes()).hexdigest()
+                yield PlannedObject(
+                    kind=kind,
+                    sop_class=sop_class,
+                    series_number=series_number,
+                    model=identity,
+                    subject=answer.source.image,
+                    says=(answer.source.digest, outline, graph_of(answer), identity, "writer 1"),
+                    header=answer.source.header,
+                    name=ALGORITHM,
+                    finished=answer.finished,
+                    write=partial(write, answer, square),
+                )
+
+
 _PLANS: Mapping[ResultKind, Callable[[StudyAnswers], Iterable[PlannedObject]]] = MappingProxyType(
-    {"report": _plan_reports}
+    {"report": _plan_reports, "segmentation": _plan_segmentations, "presentation": _plan_presentations}
 )
+
+
+def _make_if_possible(store: Store, study: str, planned: PlannedObject) -> str | None:
+    """Do what `_make` does; an outline that no library can draw on a malformed image must not hold up the report."""
+    try:
+        return _make(store, study, planned)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        if planned.kind == "report":
+            raise
+        logging.getLogger(__name__).error("no %s of study %s: %s", planned.kind, study, type(error).__name__)
+        return None
 
 
 def _make(store: Store, study: str, planned: PlannedObject) -> str | None:
@@ -185,7 +246,7 @@ def _add(store: Store, study: str, planned: PlannedObject, last: ResultObject | 
         number=number,
         predecessor=predecessor,
     )
-    data = finish(planned.write(place), planned.name, planned.finished)
+    data = finish(planned.write(place), planned.header, planned.name, planned.finished)
     blob = new_id()
     blobs.write_pixels(store.settings.files, blob, store.secret.seal_bytes(data, blob), kind=blobs.SEALED)
     row = ResultObject(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from pneumoscope.server.dicom.headers import as_evidence
 from pneumoscope.server.dicom.objects import load_header
 from pneumoscope.server.errors import ConflictError, NotFoundError
 from pneumoscope.server.inference import queue
@@ -43,6 +44,11 @@ class SourceImage:
     """Of the header and the stored pixels."""
     width: int
     height: int
+
+    @property
+    def evidence(self) -> Dataset:
+        """What a library that writes objects may read of the header."""
+        return as_evidence(self.header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,29 +148,10 @@ def _list_sources(store: Store, session: Transaction, study: str) -> tuple[Sourc
     sources: dict[str, SourceImage] = {}
     for row in session.execute(archived).all() or session.execute(uploaded).all():
         text = store.secret.unseal_bytes(row.sealed, row.key).decode()
-        header = complete(load_header(text))
+        header = load_header(text)
         if row.id not in sources and all(header.get(keyword) for keyword in _REFERRED):
             sources[row.id] = SourceImage(row.id, header, _digest(text, row.sha256), row.width, row.height)
     return tuple(sources.values())
-
-
-def complete(header: Dataset) -> Dataset:
-    """Return a header with the tags that every object has to have, empty where its sender left them out.
-
-    Its texts were decoded when it was kept, so that the sender's character sets, which may be none, are not needed.
-    """
-    from pydicom import Dataset
-
-    whole = Dataset()
-    whole.update(header)
-    whole.SpecificCharacterSet = "ISO_IR 192"
-    for keyword in (
-        *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
-        *("StudyDate", "StudyTime", "StudyID", "AccessionNumber", "ReferringPhysicianName"),
-    ):
-        if keyword not in whole:
-            setattr(whole, keyword, "")
-    return whole
 
 
 def _digest(*parts: str) -> str:

@@ -22,7 +22,7 @@ from pneumoscope.bundle.lungs import LungOutlines
 from pneumoscope.bundle.outputs import shortest_decimal
 from pneumoscope.bundle.prediction import OUTSIDE_LUNGS, Output, band_of, split_decision
 from pneumoscope.bundle.runtime import Model, load
-from pneumoscope.bundle.screening import Screening
+from pneumoscope.bundle.screening import Screening, builtin_companions
 from pneumoscope.bundle.verdict import judge
 from pneumoscope.core.errors import BundleError, ImageError, PneumoscopeError
 from pneumoscope.imaging.border import NO_BORDER, Border
@@ -187,10 +187,14 @@ def _score_values(card: Card, p: Sequence[float], *, refused: bool) -> dict[str,
 
 
 def _encode_lungs(outlines: LungOutlines) -> dict[str, Any]:
-    """Return where the lungs are as runs: for each row of a square, the first column and the one after the last."""
+    """Return where the lungs are as runs: for each row of a square, the first column and the one after the last.
+
+    With them stands the identity of the graph that outlined them.
+    """
     square = outlines.square("lungs")
     steps = np.diff(np.pad(square, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    return {"side": len(square), "rows": [np.flatnonzero(row).tolist() for row in steps]}
+    lungs = builtin_companions().identities["lungs"]
+    return {"side": len(square), "rows": [np.flatnonzero(row).tolist() for row in steps], "graph": lungs}
 
 
 def _encode_widths(outlines: LungOutlines) -> dict[str, list[float]] | None:
