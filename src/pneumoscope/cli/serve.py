@@ -80,6 +80,10 @@ def serve(
         float,
         typer.Option(help="A study is complete when no object of it came for so long.", min=0, max=86400),
     ] = 60,
+    dicom_capture: Annotated[
+        bool,
+        typer.Option("--dicom-capture", help="Make each answer a picture too, for viewers that show nothing else."),
+    ] = False,
     queue: Annotated[int, typer.Option(help="Predictions that may wait; more uploads must come later.", min=1)] = 1000,
 ) -> None:
     """Serve studies, predictions and reads over HTTP. Without options: for this machine alone, without a login."""
@@ -118,6 +122,7 @@ def serve(
             in_the_clear=dicom_in_the_clear,
             routes=dicom_routes,
             quiet_seconds=dicom_quiet_seconds,
+            capture=dicom_capture,
         )
         if dicom
         else None,

@@ -29,7 +29,7 @@ from pneumoscope.server.dicom.completion import CompletionWatch
 from pneumoscope.server.dicom.node import DicomNode
 from pneumoscope.server.dicom.outbound import Outbound
 from pneumoscope.server.dicom.receive import Receiver
-from pneumoscope.server.dicom.results import AFTER_COMPLETION, make_results
+from pneumoscope.server.dicom.results import kinds_of, make_results
 from pneumoscope.server.dicom.returned import ReturnedObjects
 from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference import occlusion
@@ -181,7 +181,7 @@ def _watch_completion(context: Context) -> CompletionWatch | None:
         return None
 
     def hand_on(study: str) -> None:
-        make_results(store, context.catalogue, study, AFTER_COMPLETION)
+        make_results(store, context.catalogue, study, kinds_of(settings))
         if context.outbound is not None:
             context.outbound.hand_on(study)
 

@@ -40,6 +40,8 @@ class DicomSettings:
     """File of destinations and rules (YAML); None: results are sent nowhere."""
     quiet_seconds: float = 60.0
     """A study is complete when no object of it came for so long, as Orthanc's StableAge has it."""
+    capture: bool = False
+    """Make each answer a picture too (secondary capture), for viewers that show nothing else."""
 
     def validate(self) -> None:
         """Check that these settings are safe together.

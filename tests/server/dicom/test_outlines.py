@@ -16,7 +16,7 @@ import pytest
 from pneumoscope.server.dicom.objects import SERIES, load_header, read_header
 from pneumoscope.server.dicom.outlines import draw_mask, find_lungs, trace_lines
 from pneumoscope.server.dicom.place import Place, finish
-from pneumoscope.server.dicom.results import make_results, read_result
+from pneumoscope.server.dicom.results import kinds_of, make_results, read_result
 from pneumoscope.server.dicom.sources import ImageAnswer, SourceImage
 from pneumoscope.server.settings import DicomSettings, Settings
 from pneumoscope.server.storage.tables import ResultObject, StoredPrediction
@@ -35,7 +35,9 @@ PLACE = Place("1.2.3.4", "1.2.3.5", 9901, 1, None)
 
 def answer_of(tags: dict[str, Any] | None = None, **result: Any) -> ImageAnswer:
     header = load_header(read_header(dicom(tags), "drawn", 2**20).json)
-    return ImageAnswer(SourceImage("1", header, "00", WIDTH, HEIGHT), {"refused": False, "lungs": LUNGS, **result}, 0.0)
+    return ImageAnswer(
+        SourceImage("1", header, "00", "11", WIDTH, HEIGHT), {"refused": False, "lungs": LUNGS, **result}, 0.0
+    )
 
 
 def square_of(answer: ImageAnswer) -> Any:
@@ -168,8 +170,9 @@ def test_outlines_are_made_for_each_image(settings: Settings) -> None:
 
 @pytest.mark.shared
 def test_real_radiographs_become_objects_without_faults(settings: Settings, shared: Path, tmp_path: Path) -> None:
-    kinds = ("report", "segmentation", "presentation")
-    with serve_client(replace(settings, dicom=DicomSettings(port=0, models=("opacity",)))) as client:
+    asked = DicomSettings(port=0, models=("opacity",), capture=True)
+    kinds = kinds_of(asked)
+    with serve_client(replace(settings, dicom=asked)) as client:
         context = client.app.state.context
         for name in ("CR_konica_monochrome1_jpeg.dcm", "RG1_J2KI.dcm"):
             study = receive(client, (shared / "data" / "dicom" / name).read_bytes()).study

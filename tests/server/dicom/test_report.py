@@ -146,7 +146,7 @@ def test_a_refusal_is_a_result_too(node_settings: Settings) -> None:
         "reason": "it is a lateral",
         "codes": ["lateral"],
     }
-    answer = ImageAnswer(SourceImage("1", header, "00", 24, 32), result, 0.0)
+    answer = ImageAnswer(SourceImage("1", header, "00", "11", 24, 32), result, 0.0)
     data = finish(write_report([answer], model, Place("1.2.3", "1.2.4", 9900, 1, None)), header, "tiny", 0.0)
     report = highdicom.sr.srread(BytesIO(data))
     (group,) = report.content.get_image_measurement_groups()

@@ -100,7 +100,7 @@ def _build_group(answer: ImageAnswer, card: Card, identity: str) -> Measurements
     from pydicom.sr.codedict import codes
 
     source = answer.source.header
-    said = _list_evaluations(answer.result)
+    said = list_evaluations(answer.result)
     group = MeasurementsAndQualitativeEvaluations(
         tracking_identifier=TrackingIdentifier(
             uid=derive_uid(answer.digest, identity, "group"), identifier="Whole image"
@@ -130,7 +130,7 @@ def _build_group(answer: ImageAnswer, card: Card, identity: str) -> Measurements
     return group
 
 
-def _list_evaluations(result: Mapping[str, Any]) -> list[tuple[tuple[str, str], str, str]]:
+def list_evaluations(result: Mapping[str, Any]) -> list[tuple[tuple[str, str], str, str]]:
     """Return what is said beside the scores: value and meaning of a name, the code of what it is, the sentence."""
     codes: Sequence[str] = result.get("codes") or ()
     said = []

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 
-from pneumoscope.core.errors import ImageError
+from pneumoscope.core.errors import ImageError, UsageError
+from pneumoscope.server.dicom.capture import write_capture
 from pneumoscope.server.dicom.outlines import find_lungs, graph_of
 from pneumoscope.server.dicom.place import Place, derive_uid, finish, refer_to
 from pneumoscope.server.dicom.presentation import write_presentation
@@ -31,6 +32,7 @@ from pneumoscope.server.errors import ConflictError, DamagedError, ForbiddenErro
 from pneumoscope.server.inference import queue
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.answers import show_predictions
+from pneumoscope.server.settings import DicomSettings
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
@@ -41,11 +43,9 @@ from pneumoscope.server.studies import lookup
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-ResultKind = Literal["report", "segmentation", "presentation"]
+ResultKind = Literal["report", "segmentation", "presentation", "capture"]
 """``report``: a model's answers about a study (SR). ``segmentation``: the lungs of an image (SEG). ``presentation``:
-their outline (GSPS)."""
-AFTER_COMPLETION: tuple[ResultKind, ...] = ("report", "segmentation", "presentation")
-"""What is made of a complete study."""
+their outline (GSPS). ``capture``: an answer as a picture (secondary capture), only where the server is set to."""
 
 _TRIES = 5
 """How often an object is tried again because another process made one meanwhile."""
@@ -77,6 +77,12 @@ class PlannedObject:
         return str(self.header.StudyInstanceUID)
 
 
+def kinds_of(settings: DicomSettings) -> tuple[ResultKind, ...]:
+    """Return what is made of a complete study."""
+    kinds: tuple[ResultKind, ...] = ("report", "segmentation", "presentation")
+    return (*kinds, "capture") if settings.capture else kinds
+
+
 def make_results(store: Store, catalogue: Catalogue, study: str, kinds: Sequence[ResultKind]) -> list[str]:
     """Make the DICOM objects of a study's results that are not there yet; return the UIDs of those that count now.
 
@@ -89,10 +95,14 @@ def make_results(store: Store, catalogue: Catalogue, study: str, kinds: Sequence
         kinds: What to make.
 
     Raises:
+        UsageError: Secondary captures are not made on this server.
         NotFoundError: There is no such study, or none of its images came as a DICOM object.
         ConflictError: A model's answer is not there yet.
         MissingExtraError: highdicom is not installed.
     """
+    settings = store.settings.dicom
+    if "capture" in kinds and (settings is None or not settings.capture):
+        raise UsageError("secondary captures", "are not made on this server.", "Start it with `dicom_capture`.")
     answers = gather(store, catalogue, study)
     planned = [one for kind in kinds for one in _PLANS[kind](answers)]
     made = [_make_if_possible(store, study, one) for one in planned]
@@ -178,6 +188,25 @@ def _plan_presentations(answers: StudyAnswers) -> Iterable[PlannedObject]:
     return _plan_outlines(answers, "presentation", "1.2.840.10008.5.1.4.1.1.11.1", 9902, write_presentation)
 
 
+def _plan_captures(answers: StudyAnswers) -> Iterable[PlannedObject]:
+    """Plan a picture of each answer."""
+    for identity, said in answers.answers.items():
+        model = answers.models[identity]
+        for answer in said:
+            yield PlannedObject(
+                kind="capture",
+                sop_class="1.2.840.10008.5.1.4.1.1.7",
+                series_number=9903,
+                model=identity,
+                subject=answer.source.image,
+                says=(answer.digest, identity, "writer 1"),
+                header=answer.source.header,
+                name=model.card.name,
+                finished=answer.finished,
+                write=partial(write_capture, answers.files, answer, model),
+            )
+
+
 def _plan_outlines(
     answers: StudyAnswers,
     kind: ResultKind,
@@ -205,7 +234,12 @@ def _plan_outlines(
 
 
 _PLANS: Mapping[ResultKind, Callable[[StudyAnswers], Iterable[PlannedObject]]] = MappingProxyType(
-    {"report": _plan_reports, "segmentation": _plan_segmentations, "presentation": _plan_presentations}
+    {
+        "report": _plan_reports,
+        "segmentation": _plan_segmentations,
+        "presentation": _plan_presentations,
+        "capture": _plan_captures,
+    }
 )
 
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -20,7 +21,7 @@ from pneumoscope.server.errors import ConflictError, NotFoundError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.inference.models import Catalogue, InstalledModel
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import ArchivedObject, Image, RejectedObject, StoredPrediction, UploadedHeader
+from pneumoscope.server.storage.tables import ArchivedObject, Image, RejectedObject, UploadedHeader
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies import lookup
 
@@ -40,6 +41,8 @@ class SourceImage:
     """Its number."""
     header: Dataset
     """With the patient's and the study's tags; texts are decoded, whatever the sender's character set was."""
+    sha256: str
+    """Of the stored pixels."""
     digest: str
     """Of the header and the stored pixels."""
     width: int
@@ -77,6 +80,8 @@ class StudyAnswers:
     answers: Mapping[str, tuple[ImageAnswer, ...]]
     """By the model's identity; only models that are here and not switched off."""
     models: Mapping[str, InstalledModel]
+    files: Path
+    """Folder of the stored pixels."""
 
 
 def gather(store: Store, catalogue: Catalogue, study: str) -> StudyAnswers:
@@ -115,15 +120,8 @@ def gather(store: Store, catalogue: Catalogue, study: str) -> StudyAnswers:
         for identity in dict.fromkeys(row.model for row in rows)
         if identity in models
     }
-    return StudyAnswers(study, sources, {identity: said for identity, said in answers.items() if said}, models)
-
-
-def has_waiting(session: Transaction, study: str) -> bool:
-    """Return whether a model's answer about a study is not there yet."""
-    query = select(StoredPrediction.id).where(
-        StoredPrediction.study == study, StoredPrediction.state.in_(("queued", "running"))
-    )
-    return session.scalar(query.limit(1)) is not None
+    answered = {identity: said for identity, said in answers.items() if said}
+    return StudyAnswers(study, sources, answered, models, store.settings.files)
 
 
 def _list_sources(store: Store, session: Transaction, study: str) -> tuple[SourceImage, ...]:
@@ -150,7 +148,7 @@ def _list_sources(store: Store, session: Transaction, study: str) -> tuple[Sourc
         text = store.secret.unseal_bytes(row.sealed, row.key).decode()
         header = load_header(text)
         if row.id not in sources and all(header.get(keyword) for keyword in _REFERRED):
-            sources[row.id] = SourceImage(row.id, header, _digest(text, row.sha256), row.width, row.height)
+            sources[row.id] = SourceImage(row.id, header, row.sha256, _digest(text, row.sha256), row.width, row.height)
     return tuple(sources.values())
 
 
