@@ -70,6 +70,12 @@ def create_app(settings: Settings) -> FastAPI:
     outbound = None
     if settings.dicom is not None and settings.dicom.routes is not None:
         routes = check_routes(settings.dicom.routes, settings.models)
+        if "capture" in routes.kinds and not settings.dicom.capture:
+            raise UsageError(
+                f"{settings.dicom.routes}",
+                "sends captures, which this server does not make.",
+                "Start it with `dicom_capture=True`.",
+            )
         outbound = Outbound(store, catalogue, routes, settings.dicom.title)
     uploads = UploadService(store, settings, catalogue, decoders)
     context = Context(

@@ -9,25 +9,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pydicom
 import pytest
 import yaml
 
+from pneumoscope.core.errors import UsageError
 from pneumoscope.server.dicom import outbound_queue
 from pneumoscope.server.dicom.association import judge_status
 from pneumoscope.server.dicom.outbound import pause_after
-from pneumoscope.server.dicom.results import read_result
+from pneumoscope.server.dicom.results import ResultKind, read_result
+from pneumoscope.server.dicom.returned import RETURNED
 from pneumoscope.server.dicom.routing import RetryRule
 from pneumoscope.server.errors import ConflictError
 from pneumoscope.server.security.audit_log import list_entries
 from pneumoscope.server.settings import Settings
-from pneumoscope.server.storage.tables import OutboundItem
+from pneumoscope.server.storage.tables import OutboundItem, StoredPrediction
 from pneumoscope.server.studies.erasure import erase
 from server.client import Client, predict_all, serve_client
 from server.dicom.orthanc import TITLE, Orthanc, free_port
 from server.dicom.result_tools import node_of, receive
+from server.dicom.test_outlines import LUNGS
 from server.sample_files import dicom
 
 pytest.importorskip("pynetdicom", reason="no pynetdicom: pip install 'pneumoscope[pacs]'")
@@ -46,17 +49,18 @@ def sending(
     *,
     port: int = 0,
     retry: dict[str, float] | None = None,
+    kinds: tuple[str, ...] = ("report",),
     **destination: Any,
 ) -> Iterator[Client]:
     """A server that sends reports to an archive on a port of this machine, and listens for its word."""
     file = folder / "routes.yaml"
     routes = {
         "destinations": {"research": {"title": TITLE, "host": "127.0.0.1", "port": archive, **destination}},
-        "rules": [{"name": "all", "to": "research"}],
+        "rules": [{"name": "all", "to": "research", "kinds": list(kinds)}],
         "retry": {"first_seconds": 0.1, "longest_seconds": 0.4, **(retry or {})},
     }
     file.write_text(yaml.safe_dump(routes))
-    with serve_client(node_of(settings, routes=file, port=port)) as client:
+    with serve_client(node_of(settings, routes=file, port=port, capture="capture" in kinds)) as client:
         context = client.app.state.context
         context.node.start()
         context.outbound.start()
@@ -130,6 +134,35 @@ def test_a_result_reaches_the_archive_once_and_is_committed(
         sent = [entry for entry in list_entries(store) if entry.action == "C-STORE to archive"]
         assert {(entry.who, entry.address, entry.status) for entry in sent} == {(f"dicom:{TITLE}", "127.0.0.1", 201)}
         assert {entry.subject for entry in sent} == set(studies)
+
+
+def test_every_kind_of_result_is_taken_and_may_come_back(
+    settings: Settings, tmp_path: Path, start_orthanc: Callable[..., Orthanc]
+) -> None:
+    port, kinds = free_port(), get_args(ResultKind)
+    archive = start_orthanc(peers={"us": (US, port)})
+    with sending(settings, tmp_path, archive.port, port=port, kinds=kinds, commit=True) as client:
+        study = receive(client, dicom()).study
+        predict_all(client)
+        with client.app.state.context.store.write() as session:  # as a model with the lungs' graph answers
+            for row in session.query(StoredPrediction):
+                row.result = {**(row.result or {}), "lungs": LUNGS}
+        client.app.state.context.outbound.hand_on(study)
+        found = wait_for(client, "committed", "dead")
+        assert [each.state for each in found] == ["committed"] * len(kinds)
+        stored = archive.read_instances()
+        assert {pydicom.dcmread(BytesIO(data)).SOPClassUID for data in stored.values()} <= set(RETURNED)
+        for sop_uid in stored:
+            archive.send("us", archive.find(sop_uid))
+
+
+def test_captures_are_sent_only_where_they_are_made(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "routes.yaml"
+    destination = {"title": TITLE, "host": "127.0.0.1", "port": 4242}
+    rule = {"name": "all", "to": "research", "kinds": "capture"}
+    file.write_text(yaml.safe_dump({"destinations": {"research": destination}, "rules": [rule]}))
+    with pytest.raises(UsageError, match="does not make"), serve_client(node_of(settings, routes=file)):
+        pass
 
 
 def test_an_archive_that_is_away_gets_everything_once_when_it_is_back(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pneumoscope.core.errors import ImageError, MissingExtraError
 from pneumoscope.imaging.plane import suppress_warnings
+from pneumoscope.server.dicom.headers import as_evidence
 from pneumoscope.server.dicom.place import MANUFACTURER, derive_uid, finish
 
 if TYPE_CHECKING:
@@ -104,14 +105,14 @@ def write_note(code: str, results: Sequence[Dataset], at: float) -> WrittenNote:
     study = str(results[0].StudyInstanceUID)
     names = sorted(str(result.SOPInstanceUID) for result in results)
     sop_uid, series_uid = derive_uid("rejection", code, *names), derive_uid(study, "rejection", "series")
+    evidence = [as_evidence(result) for result in results]
     document = KeyObjectSelectionDocument(
-        evidence=results,
-        content=KeyObjectSelection(CodedConcept(code, "DCM", TITLES[code]), results),
+        evidence=evidence,
+        content=KeyObjectSelection(CodedConcept(code, "DCM", TITLES[code]), evidence),
         series_instance_uid=series_uid,
         series_number=_SERIES_NUMBER,
         sop_instance_uid=sop_uid,
         instance_number=1,
         manufacturer=MANUFACTURER,
     )
-    document.SpecificCharacterSet = "ISO_IR 192"
-    return WrittenNote(sop_uid, series_uid, finish(document, MANUFACTURER, at))
+    return WrittenNote(sop_uid, series_uid, finish(document, results[0], MANUFACTURER, at))
