@@ -11,10 +11,11 @@ import pydicom
 import pytest
 
 from pneumoscope.core.errors import UsageError
-from pneumoscope.server.dicom.objects import SERIES, read_header
+from pneumoscope.server.dicom.objects import SERIES, find_unsuitability
 from pneumoscope.server.dicom.results import kinds_of, make_results, read_result
 from pneumoscope.server.settings import DicomSettings, Settings
 from pneumoscope.server.storage.tables import StoredPrediction
+from pneumoscope.server.uploads.headers import read_header
 from server.client import Client, predict_all, serve_client
 from server.dicom.result_tools import find_faults, node_of, receive
 from server.dicom.test_outlines import HEIGHT, LUNGS, WIDTH
@@ -55,7 +56,7 @@ def test_a_capture_is_never_analysed(settings: Settings) -> None:
     with serve_client(node_of(settings, capture=True)) as client:
         data = capture(client, {})
     header = read_header(data, "capture", 2**24)
-    assert header.find_unsuitability() is not None
+    assert find_unsuitability(header) is not None
 
 
 def test_where_a_source_says_nothing_of_burnt_in_names_nothing_is_said(settings: Settings) -> None:

@@ -13,13 +13,14 @@ import numpy as np
 import pydicom
 import pytest
 
-from pneumoscope.server.dicom.objects import SERIES, load_header, read_header
+from pneumoscope.server.dicom.objects import SERIES, load_header
 from pneumoscope.server.dicom.outlines import draw_mask, find_lungs, trace_lines
 from pneumoscope.server.dicom.place import Place, finish
 from pneumoscope.server.dicom.results import kinds_of, make_results, read_result
 from pneumoscope.server.dicom.sources import ImageAnswer, SourceImage
 from pneumoscope.server.settings import DicomSettings, Settings
 from pneumoscope.server.storage.tables import ResultObject, StoredPrediction
+from pneumoscope.server.uploads.headers import read_header
 from server.client import predict_all, serve_client
 from server.dicom.result_tools import find_faults, node_of, receive
 from server.dicom.test_results import FIRST
