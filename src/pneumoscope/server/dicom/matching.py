@@ -18,7 +18,7 @@ Tags: TypeAlias = Mapping[str, Any]
 Level = Literal["study", "series", "instance"]
 MOST_RETURNED = 1000
 """Matches that one answer has at most."""
-_DEFAULT_LIMIT = 100
+DEFAULT_LIMIT = 100
 _NOT_FUZZY = "The fuzzymatching parameter is not supported. Only literal matching has been performed."
 """In the words of PS3.18 8.3.4.2."""
 _LONGEST_VALUE = 1024
@@ -89,7 +89,7 @@ class WebQuery:
     """Tags that a match has beside the usual ones."""
     everything: bool = False
     """A match has all tags that are kept."""
-    limit: int = _DEFAULT_LIMIT
+    limit: int = DEFAULT_LIMIT
     offset: int = 0
     warnings: Sequence[str] = ()
     """What the answer says of the query (RFC 9111 5.5, code 299)."""
@@ -120,7 +120,7 @@ def read_query(level: Level, parameters: Sequence[tuple[str, str]], fixed: Mappi
             left out: the answer would have objects that were not asked for.
     """
     wanted: dict[str, str] = {}
-    numbers = {"limit": _DEFAULT_LIMIT, "offset": 0}
+    numbers = {"limit": DEFAULT_LIMIT, "offset": 0}
     more: list[str] = []
     warnings: list[str] = []
     everything = False

@@ -10,6 +10,8 @@ import ipaddress
 import logging
 import ssl
 import textwrap
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pneumoscope.core.arguments import argument
@@ -41,10 +43,19 @@ _SYNTAXES = (
     _RUN_LENGTHS,
 )
 """Transfer syntaxes that are taken; the imaging room decodes all of them."""
+PLAIN_SYNTAXES = _SYNTAXES[:2]
 _VERIFICATION = "1.2.840.10008.1.1"
-_ASSOCIATIONS = 10
+ACCEPTED: Mapping[str, Sequence[str]] = MappingProxyType(
+    {
+        _VERIFICATION: PLAIN_SYNTAXES,
+        **dict.fromkeys(ANALYSED, _SYNTAXES),
+        **dict.fromkeys(RETURNED, (*PLAIN_SYNTAXES, _RUN_LENGTHS)),
+    }
+)
+"""Transfer syntaxes that are taken for each SOP class, the preferred one first: what the node accepts."""
+ASSOCIATIONS = 10
 """Peers at once; a modality opens one, a PACS some."""
-_SECONDS = 30
+IDLE_SECONDS = 30
 """Seconds without a word after which an association ends."""
 _LONGEST_COMMENT = 64
 """Characters of an ErrorComment (0000,0902), a LO."""
@@ -106,16 +117,13 @@ class DicomNode:
             raise MissingExtraError("a DICOM node", "pacs") from error
         entity = AE(ae_title=self._settings.title)
         entity.require_called_aet = True
-        entity.maximum_associations = _ASSOCIATIONS
-        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _SECONDS
-        entity.add_supported_context(_VERIFICATION)
-        for sop_class in ANALYSED:
-            entity.add_supported_context(sop_class, list(_SYNTAXES))
-        for sop_class in RETURNED:
-            entity.add_supported_context(sop_class, [*_SYNTAXES[:2], _RUN_LENGTHS])
+        entity.maximum_associations = ASSOCIATIONS
+        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = IDLE_SECONDS
+        for sop_class, syntaxes in ACCEPTED.items():
+            entity.add_supported_context(sop_class, list(syntaxes))
         if self._outbound is not None:
             # An archive calls back as the provider that it is, with the roles turned round (PS3.4 J.3.3).
-            entity.add_supported_context(COMMITMENT, scu_role=True, scp_role=True)
+            entity.add_supported_context(COMMITMENT, list(PLAIN_SYNTAXES), scu_role=True, scp_role=True)
         handlers: list[Any] = [
             (evt.EVT_REQUESTED, self._check_peer),
             (evt.EVT_REJECTED, _log_rejection),

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
+from types import MappingProxyType
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
@@ -41,25 +42,35 @@ from pneumoscope.server.uploads.staging import source_key
 # Statuses of C-STORE (PS3.4 B.2.3, PS3.7 C.5). Within a range the last digits are ours to choose.
 SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
-"""The disk is full."""
 TOO_BUSY = 0xA701
+WRONG_ADDRESS = 0xA900
 NO_IMAGE = 0xC001
-"""The pixels can't be read, or there are too many of them."""
 NAMES_IN_PIXELS = 0xC002
 OTHER_PATIENT = 0xC003
 NEVER_ANALYSED = 0xC004
-"""A derived picture, or a result."""
 NO_IDENTITY = 0xC005
-"""The object has no SOPInstanceUID, series or study, or one that is no UID."""
 OTHER_PIXELS = 0xC006
-"""Another object here has the same SOPInstanceUID; this one is kept apart."""
 OTHER_STUDY = 0xC007
-"""The same object is here in another study."""
 FAILED = 0xC010
+STATUSES: Mapping[int, str] = MappingProxyType(
+    {
+        SUCCESS: "the object is on the disk and its predictions are queued, or both were so before",
+        OUT_OF_RESOURCES: "the disk is full",
+        TOO_BUSY: "the server has too much to do, or stops",
+        WRONG_ADDRESS: "it belongs to another study than the address says (STOW-RS alone)",
+        NO_IMAGE: "its pixels can't be read",
+        NAMES_IN_PIXELS: "it declares names in its pixels (BurnedInAnnotation)",
+        OTHER_PATIENT: "its study is here with another patient",
+        NEVER_ANALYSED: "it is a result, of modality OT, or was made after the examination",
+        NO_IDENTITY: "its SOPInstanceUID, series or study is missing, or is no UID",
+        OTHER_PIXELS: "another object here has its SOPInstanceUID; this one is kept apart",
+        OTHER_STUDY: "the same object is here in another study",
+        FAILED: "another failure, of which the server's log says more",
+    }
+)
+"""What each status means."""
 CORRECTED = -1
 """No status: the header is another one, and is taken."""
-WRONG_ADDRESS = 0xA900
-"""The object is of another study than its sender says; by STOW-RS alone."""
 _OF_CODE = {
     "burned-in": NAMES_IN_PIXELS,
     "other-patient": OTHER_PATIENT,

@@ -1,0 +1,201 @@
+"""Prints the DICOM conformance statement (PS3.2) from the tables that the code itself goes by.
+
+    python scripts/conformance.py > docs/operations/conformance.md
+
+A test compares the page with this, and with what a node accepts and proposes on the wire.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import get_args
+
+from pydicom.charset import python_encoding
+from pydicom.uid import UID
+
+from pneumoscope.server.api.routes import dicomweb
+from pneumoscope.server.dicom import association, matching, node, receive, report, web_store
+from pneumoscope.server.dicom.association import COMMITMENT, PROPOSED_SYNTAXES
+from pneumoscope.server.dicom.objects import ANALYSED, SERIES
+from pneumoscope.server.dicom.place import MANUFACTURER
+from pneumoscope.server.dicom.results import ResultKind
+from pneumoscope.server.dicom.returned import KEY_OBJECTS, RETURNED
+from pneumoscope.server.settings import DicomSettings
+
+_LEVELS: Sequence[matching.Level] = ("study", "series", "instance")
+
+
+def write_statement() -> str:
+    """Return the statement as Markdown."""
+    return "\n\n".join([*_overview(), *_network(), *_web(), *_rest()]) + "\n"
+
+
+def _overview() -> Iterable[str]:
+    yield "# DICOM conformance statement"
+    yield _wrap(
+        """
+        This page is made by `scripts/conformance.py` from the tables that the server itself goes by; it follows
+        PS3.2, shortened. A test compares it with what a node accepts and proposes. It is no regulatory document:
+        Pneumoscope is research software, and everything that it writes says so.
+        """
+    )
+    yield "## Overview"
+    accepted = [[_name(uid), f"`{uid}`", _scu_of(uid), "yes"] for uid in node.ACCEPTED]
+    rows = [*accepted, [_name(COMMITMENT), f"`{COMMITMENT}`", "where a destination asks for it", "no"]]
+    yield _table(["SOP class", "UID", "SCU", "SCP"], rows)
+    yield "Media: none. DICOMweb: see below. Query/Retrieve, worklist, MPPS and printing: none."
+    yield "## Implementation model"
+    yield _wrap(
+        f"""
+        A peer sends images of the classes that are analysed (C-STORE, STOW-RS). They are stored without a patient,
+        their headers sealed. When a study is complete, its results are made as DICOM objects and, by routing rules,
+        sent to archives (C-STORE). Kinds of results: {", ".join(get_args(ResultKind))}. See [In a hospital's
+        network](pacs.md).
+        """
+    )
+
+
+def _network() -> Iterable[str]:
+    settings = DicomSettings()
+    yield "## Application entity"
+    yield _table(
+        ["", ""],
+        [
+            ["AE title", f"`{settings.title}`; `--dicom-title`"],
+            ["port", f"{settings.port}; `--dicom-port`"],
+            ["application context", "`1.2.840.10008.3.1.1.1`"],
+            ["implementation class UID and version", "those of the installed pynetdicom"],
+            ["associations at once, as acceptor", str(node.ASSOCIATIONS)],
+            ["seconds without a word until an association ends", str(node.IDLE_SECONDS)],
+            ["called AE title", "has to be this one"],
+            ["calling AE title and address", "have to be named together (`--dicom-peer`); on loopback any"],
+            ["asynchronous operations, SOP class negotiation, user identity", "not supported"],
+        ],
+    )
+    yield "### Associations that are accepted"
+    yield _table(
+        ["SOP class", "transfer syntaxes"],
+        [[_name(uid), _names(syntaxes)] for uid, syntaxes in node.ACCEPTED.items()]
+        + [[f"{_name(COMMITMENT)} (the roles reversed; with `--dicom-routes`)", _names(node.PLAIN_SYNTAXES)]],
+    )
+    yield _wrap(
+        f"""
+        Images of {_names(ANALYSED)} become studies. The other storage classes are those of this program's own
+        results, which are taken back and dropped; of others' objects only rejection notes ({_name(KEY_OBJECTS)})
+        are obeyed.
+        """
+    )
+    yield "### Statuses of C-STORE"
+    yield _table(["status", "meaning"], [[f"{code:04X}", words] for code, words in sorted(receive.STATUSES.items())])
+    yield "### Associations that are proposed"
+    yield _table(
+        ["SOP class", "transfer syntaxes", "when"],
+        [
+            [_name(association.VERIFICATION), _names(PROPOSED_SYNTAXES), "always"],
+            *([_name(uid), _names(PROPOSED_SYNTAXES), "a result of it is due"] for uid in RETURNED),
+            [_name(COMMITMENT), _names(PROPOSED_SYNTAXES), "the destination says `commit: true`"],
+        ],
+    )
+    yield _wrap(
+        """
+        Each transfer syntax of a storage class has a presentation context of its own. One association a destination
+        at a time; what the answers mean for the queue is in [In a hospital's network](pacs.md).
+        """
+    )
+
+
+def _web() -> Iterable[str]:
+    yield "## DICOMweb"
+    yield "Only with `--dicom`, for accounts that may see names; DICOM JSON alone, no XML."
+    routes = [
+        [f"`{method} {route.path}`", _service(method, route.path)]
+        for route in dicomweb.create_router().routes
+        for method in sorted(route.methods)
+    ]
+    yield _table(["transaction", "service"], routes)
+    yield _table(
+        ["search for", "attributes that are matched"],
+        [[level, ", ".join(matching.list_matched(level))] for level in _LEVELS],
+    )
+    yield _wrap(
+        f"""
+        Matching is by value, wildcard, list of UIDs and range; names match whatever the case of their letters.
+        `limit` is {matching.DEFAULT_LIMIT} unless it is given, and {matching.MOST_RETURNED} at most. Parameters:
+        `limit`, `offset`, `includefield`; `fuzzymatching` is answered with a Warning. Statuses of a search: 200,
+        204 (nothing found), 403, 406, 422 (an attribute that is not matched). Of storing: 200, 202, 409, 413, 415,
+        422, 503; FailureReason is a status of C-STORE, or {web_store.SOP_CLASS_NOT_SUPPORTED:04X}. Of retrieving:
+        200, 206, 403, 404, 406. Images have metadata; files are kept of results alone.
+        """
+    )
+
+
+def _rest() -> Iterable[str]:
+    yield "## Character sets"
+    terms = ", ".join(f"`{term}`" for term in sorted(python_encoding) if term.startswith(("ISO", "GB")))
+    yield _wrap(f"Read: {terms}. Written: `ISO_IR 192`. What can't be decoded is kept with replacement characters.")
+    yield "## Security"
+    yield _wrap(
+        """
+        TLS 1.2 or newer as acceptor (`--dicom-certificate`), with the peers' certificates where
+        `--dicom-authorities` names whose count (PS3.15 B), and as initiator by destination. Without TLS other
+        machines may send only where `--dicom-in-the-clear` says that the network is the hospital's own. Stored
+        pixels follow the Basic Application Level Confidentiality Profile with Retain Patient Characteristics and
+        Retain Device Identity (PS3.15 E); headers and results are encrypted on the disk. Accesses are lines of the
+        server's own audit log, not ATNA messages.
+        """
+    )
+    yield "## What results say"
+    yield _wrap(
+        f"""
+        Series description: {SERIES}. Manufacturer: {MANUFACTURER}. Structured reports follow TID 1500 with TID 4019
+        for the algorithm, PRELIMINARY and UNVERIFIED; private codes have the scheme `{report.SCHEME}`. UIDs are
+        2.25 and a hash of what an object says (PS3.5 B.2).
+        """
+    )
+    yield "## IHE"
+    yield _wrap(
+        """
+        No actor of the IHE profile AI Results is claimed. Of its primitives these are written, and tested by other
+        programs' readers (highdicom, dcmtk's dsrdump, dicom3tools' dciodvfy): qualitative findings and measurements
+        in TID 1500, references to the source images, tracking identifiers, and regions as segmentation. Rejection
+        notes of Imaging Object Change Management are obeyed and written, tested against Orthanc. Nothing was tested
+        at a Connectathon.
+        """
+    )
+
+
+def _scu_of(uid: str) -> str:
+    if uid == association.VERIFICATION:
+        return "in each association"
+    return "yes" if uid in RETURNED else "no"
+
+
+def _service(method: str, path: str) -> str:
+    if method == "POST":
+        return 'STOW-RS, `multipart/related; type="application/dicom"`'
+    if path.endswith("/metadata"):
+        return "WADO-RS, metadata"
+    return "QIDO-RS" if path.endswith(("/studies", "/series", "/instances")) else "WADO-RS, results"
+
+
+def _name(uid: str) -> str:
+    return UID(uid).name
+
+
+def _names(uids: Iterable[str]) -> str:
+    return "; ".join(_name(uid) for uid in uids)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _wrap(text: str) -> str:
+    """Return a paragraph in lines of the length that the documentation has."""
+    return "\n".join(textwrap.wrap(" ".join(text.split()), 120, break_long_words=False, break_on_hyphens=False))
+
+
+if __name__ == "__main__":
+    print(write_statement(), end="")
