@@ -99,6 +99,11 @@ class DicomNode:
         return self._receiver
 
     @property
+    def is_listening(self) -> bool:
+        """Whether it has started, and has not stopped."""
+        return self._server is not None
+
+    @property
     def port(self) -> int:
         """The port it listens at."""
         assert self._server is not None

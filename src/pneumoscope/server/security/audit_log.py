@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
@@ -82,6 +82,37 @@ def list_entries(
         query = query.where(Access.subject == subject)
     if account is not None:
         query = query.where(Access.who == account)
+    if before is not None:
+        query = query.where(Access.id < before)
+    with store.read() as session:
+        return session.scalars(query).all()
+
+
+def list_actions(
+    store: Store,
+    actions: Sequence[str],
+    *,
+    beginning: str = "",
+    refused: bool = False,
+    before: int | None = None,
+    limit: int = 100,
+) -> Sequence[Access]:
+    """Return entries of some actions, the newest first.
+
+    Args:
+        store: The server's.
+        actions: Whole actions.
+        beginning: Of further actions; empty: none.
+        refused: Only those that were refused or failed.
+        before: As for `list_entries`.
+        limit: At most so many.
+    """
+    wanted: ColumnElement[bool] = Access.action.in_(actions)
+    if beginning:
+        wanted |= Access.action.startswith(beginning, autoescape=True)
+    query = select(Access).where(wanted).order_by(Access.id.desc()).limit(limit)
+    if refused:
+        query = query.where(Access.status >= 400)
     if before is not None:
         query = query.where(Access.id < before)
     with store.read() as session:

@@ -2,6 +2,7 @@
 
 from pneumoscope.server.api.routes import (
     accounts,
+    archive,
     dashboard,
     device,
     dicomweb,
@@ -14,6 +15,6 @@ from pneumoscope.server.api.routes import (
     uploads,
 )
 
-_MODULES = (system, accounts, uploads, studies, search, reads, models, device, dashboard, outbound, dicomweb)
+_MODULES = (system, accounts, uploads, studies, search, reads, models, device, dashboard, outbound, archive, dicomweb)
 ROUTERS = tuple(module.create_router for module in _MODULES)
 """Functions that each return one router."""

@@ -1,0 +1,104 @@
+"""The DICOM node as admins see it: its peers, what came, and what is kept apart."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+
+from pneumoscope.server.api.dependencies import AppContext, CurrentAdmin, set_audit_subject
+from pneumoscope.server.api.routes.studies import Id
+from pneumoscope.server.api.schemas.archive import ArrivalOut, NodeOut, ObjectApartOut, PeerOut
+from pneumoscope.server.api.schemas.common import as_time
+from pneumoscope.server.dicom import quarantine
+from pneumoscope.server.security import audit_log
+from pneumoscope.server.security.permissions import check_sees_names
+from pneumoscope.server.storage.tables import Access
+
+_NOTE = "C-STORE of a rejection note"
+_KINDS: dict[str, Literal["image", "own result", "corrected header"]] = {
+    "C-STORE": "image",
+    "STOW-RS": "image",
+    "C-STORE of an own result": "own result",
+    "C-STORE of a corrected header": "corrected header",
+}
+"""What came, by its action in the audit log; rejection notes have their code in it."""
+
+
+def create_router() -> APIRouter:
+    """Return the router of these endpoints."""
+    router = APIRouter(prefix="/api/archive", tags=["archive"])
+    router.get("/node")(show_node)
+    router.get("/arrivals")(list_arrivals)
+    router.get("/quarantine")(list_apart)
+    router.get("/quarantine/{item}/object.dcm", response_class=Response)(get_apart)
+    router.delete("/quarantine/{item}", status_code=204)(discard)
+    return router
+
+
+def show_node(context: AppContext, user: CurrentAdmin) -> NodeOut:
+    """Show the DICOM node and who may send to it."""
+    settings, node = context.settings.dicom, context.node
+    if settings is None or node is None:
+        return NodeOut(on=False)
+    certificate, authorities = settings.tls_certificate, settings.tls_peers
+    return NodeOut(
+        on=True,
+        listening=node.is_listening,
+        title=settings.title,
+        host=settings.host,
+        port=node.port if node.is_listening else settings.port,
+        encryption="none" if certificate is None else "server" if authorities is None else "both",
+        peers=[PeerOut(title=title, address=address) for title, address in settings.peers],
+        models=list(settings.models),
+        quiet_seconds=settings.quiet_seconds,
+    )
+
+
+def list_arrivals(
+    context: AppContext,
+    user: CurrentAdmin,
+    refused: Annotated[bool, Query(description="only what was refused")] = False,
+    before: Annotated[int | None, Query(description="only older ones than this")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> list[ArrivalOut]:
+    """List what came from peers or by STOW-RS, the newest first, out of the audit log."""
+    entries = audit_log.list_actions(
+        context.store, tuple(_KINDS), beginning=_NOTE, refused=refused, before=before, limit=limit
+    )
+    return [_arrival_out(entry) for entry in entries]
+
+
+def list_apart(context: AppContext, user: CurrentAdmin) -> list[ObjectApartOut]:
+    """List the objects that are kept apart, the newest first."""
+    return [
+        ObjectApartOut(id=one.id, study=one.study, sender=one.sender, received=as_time(one.received), bytes=one.size)
+        for one in quarantine.list_apart(context.store)
+    ]
+
+
+def get_apart(request: Request, context: AppContext, user: CurrentAdmin, item: Id) -> Response:
+    """Return an object that is kept apart as it came, with the patient's name; for admins who may see names."""
+    check_sees_names(user)
+    study, data = quarantine.read_apart(context.store, item)
+    set_audit_subject(request, study)
+    headers = {"Content-Disposition": f'attachment; filename="{item}.dcm"'}
+    return Response(data, media_type="application/dicom", headers=headers)
+
+
+def discard(request: Request, context: AppContext, user: CurrentAdmin, item: Id) -> None:
+    """Delete an object that is kept apart. Sent again, it is kept apart again."""
+    set_audit_subject(request, quarantine.discard(context.store, item))
+
+
+def _arrival_out(entry: Access) -> ArrivalOut:
+    return ArrivalOut(
+        id=entry.id,
+        at=as_time(entry.at),
+        sender=entry.who,
+        address=entry.address,
+        kind=_KINDS.get(entry.action, "rejection note"),
+        way="STOW-RS" if entry.action == "STOW-RS" else "C-STORE",
+        study=entry.subject,
+        status=entry.status,
+    )

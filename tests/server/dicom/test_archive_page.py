@@ -1,0 +1,103 @@
+"""What admins see of the node: its settings, what came, and what is kept apart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from pneumoscope.server.dicom.receive import OTHER_PIXELS, Sender
+from pneumoscope.server.security.audit_log import list_entries
+from pneumoscope.server.settings import Settings
+from pneumoscope.server.storage import blobs
+from pneumoscope.server.storage.tables import QuarantinedObject
+from server.client import Client, serve_client
+from server.dicom.result_tools import node_of, receive
+from server.sample_files import dicom
+
+pytest.importorskip("pynetdicom", reason="no pynetdicom: pip install 'pneumoscope[pacs]'")
+
+PEER = Sender("CR2", "192.0.2.7")
+
+
+def keep_apart(client: Client) -> str:
+    """Give two objects under one UID to a node; return the study."""
+    study = receive(client, dicom()).study
+    receiver = client.app.state.context.node.receiver
+    assert receiver.receive(dicom(value=1000), PEER).status == OTHER_PIXELS
+    return study
+
+
+def test_the_node_says_who_may_send(settings: Settings) -> None:
+    with serve_client(settings) as client:
+        assert client.get("/api/archive/node")["on"] is False
+    peers = (("CR1", "192.0.2.7"), ("CR2", "192.0.2.8"))
+    with serve_client(node_of(settings, peers=peers, title="NODE")) as client:
+        shown = client.get("/api/archive/node")
+        assert (shown["on"], shown["listening"], shown["title"], shown["encryption"]) == (True, False, "NODE", "none")
+        assert shown["peers"] == [{"title": "CR1", "address": "192.0.2.7"}, {"title": "CR2", "address": "192.0.2.8"}]
+        client.app.state.context.node.start()
+        try:
+            shown = client.get("/api/archive/node")
+            assert shown["listening"] is True
+            assert shown["port"] > 0
+        finally:
+            client.app.state.context.node.stop()
+
+
+def test_what_came_is_listed_with_what_was_refused(settings: Settings) -> None:
+    with serve_client(node_of(settings)) as client:
+        study = keep_apart(client)
+        apart, image = client.get("/api/archive/arrivals")
+        assert (image["sender"], image["kind"], image["way"]) == ("dicom:CR1", "image", "C-STORE")
+        assert (image["study"], image["status"]) == (study, 201)
+        assert (apart["sender"], apart["address"], apart["status"], apart["study"]) == (
+            *("dicom:CR2", "192.0.2.7", 422),
+            study,
+        )
+        assert [one["id"] for one in client.get("/api/archive/arrivals?refused=true")] == [apart["id"]]
+        assert [one["id"] for one in client.get(f"/api/archive/arrivals?before={apart['id']}")] == [image["id"]]
+        assert len(client.get("/api/archive/arrivals?limit=1")) == 1
+        assert "Doe" not in str(client.get("/api/archive/arrivals"))
+
+
+def test_what_is_kept_apart_is_looked_at_and_thrown_away(settings: Settings) -> None:
+    with serve_client(node_of(settings)) as client:
+        study = keep_apart(client)
+        (apart,) = client.get("/api/archive/quarantine")
+        assert (apart["study"], apart["sender"]) == (study, "dicom:CR2")
+        assert apart["bytes"] > 1000
+        address = f"/api/archive/quarantine/{apart['id']}"
+        object_of = client("GET", f"{address}/object.dcm")
+        assert object_of.content == dicom(value=1000)
+        assert object_of.headers["content-type"] == "application/dicom"
+        sealed: Path = blobs.path_of(settings.files, apart["id"], blobs.SEALED)
+        sealed.write_bytes(b"\0" * 100)
+        assert client("GET", f"{address}/object.dcm").status_code == 500
+        assert client("DELETE", address).status_code == 204
+        assert client.get("/api/archive/quarantine") == []
+        assert not sealed.exists()
+        assert client("DELETE", address).status_code == client("GET", f"{address}/object.dcm").status_code == 404
+        done = {(entry.action, entry.subject) for entry in list_entries(client.app.state.context.store)}
+        assert ("DELETE /api/archive/quarantine/{item}", study) in done
+        assert len(client.get("/api/studies")["studies"]) == 1
+
+
+def test_the_page_is_for_admins_and_objects_for_those_who_see_names(settings: Settings) -> None:
+    with serve_client(replace(node_of(settings), accounts=True)) as client:
+        context = client.app.state.context
+        keep_apart(client)
+        with context.store.read() as session:
+            number = session.scalar(select(QuarantinedObject.id))
+        statuses = {}
+        accounts = (("reader", "reader", True), ("keeper", "admin", False), ("admin", "admin", True))
+        for name, role, sees_names in accounts:
+            account = context.accounts.add(name, "correct horse battery", role, sees_names=sees_names)
+            headers = {"Authorization": f"Bearer {context.tokens.create(account.id, 'test', 1)[1]}"}
+            statuses[name] = [
+                client("GET", f"/api/archive/{address}", headers=headers).status_code
+                for address in ("node", "arrivals", "quarantine", f"quarantine/{number}/object.dcm")
+            ]
+        assert statuses == {"reader": [403] * 4, "keeper": [200, 200, 200, 403], "admin": [200] * 4}
