@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any, get_args
@@ -14,6 +17,9 @@ from typing import Any, get_args
 import pydicom
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from pneumoscope.core.errors import UsageError
 from pneumoscope.server.dicom import outbound_queue
@@ -229,7 +235,9 @@ def test_pauses_double_up_to_the_longest() -> None:
 
 
 @contextmanager
-def refusing(status: int, *, classes: bool = True) -> Iterator[tuple[int, list[str]]]:
+def refusing(
+    status: int, *, classes: bool = True, encryption: ssl.SSLContext | None = None
+) -> Iterator[tuple[int, list[str]]]:
     """An archive that answers a status to each object; yields its port and what was sent to it."""
     from pynetdicom import AE, evt
 
@@ -241,7 +249,9 @@ def refusing(status: int, *, classes: bool = True) -> Iterator[tuple[int, list[s
 
     entity = AE(ae_title=TITLE)
     entity.add_supported_context("1.2.840.10008.5.1.4.1.1.88.22" if classes else "1.2.840.10008.1.1")
-    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, answer)])
+    server = entity.start_server(
+        ("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, answer)], ssl_context=encryption
+    )
     try:
         yield server.server_address[1], sent
     finally:
@@ -274,6 +284,53 @@ def test_an_archive_that_does_not_take_reports_gets_no_second_try(settings: Sett
         (item,) = wait_for(client, "dead")
         assert not sent
         assert "presentation context" in item.last_error
+
+
+def write_certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate that signs itself, for an address of this machine, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    begun = datetime.now(UTC) - timedelta(hours=1)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(begun)
+        .not_valid_after(begun + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(name))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / f"{name}.pem", folder / f"{name}.key"
+    files[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return files
+
+
+@pytest.mark.parametrize(
+    ("name", "trusted", "arrives"), [("127.0.0.1", True, True), ("127.0.0.2", True, False), ("127.0.0.1", False, False)]
+)
+def test_an_encrypted_archive_has_to_show_who_it_is(
+    settings: Settings, tmp_path: Path, name: str, trusted: bool, arrives: bool
+) -> None:
+    certificate, key = write_certificate(tmp_path, name)
+    authority = certificate if trusted else write_certificate(tmp_path, "127.0.0.3")[0]
+    encryption = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    encryption.load_cert_chain(certificate, key)
+    tls = {"authorities": str(authority)}
+    with (
+        refusing(0x0000, encryption=encryption) as (port, sent),
+        sending(settings, tmp_path, port, tls=tls) as client,
+    ):
+        hand_on(client)
+        if arrives:
+            wait_for(client, "sent")
+        else:
+            deadline = time.monotonic() + 30
+            while not any(each.attempts for each in items(client)):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert bool(sent) == arrives
 
 
 def test_a_busy_archive_is_asked_until_the_time_is_over(settings: Settings, tmp_path: Path) -> None:

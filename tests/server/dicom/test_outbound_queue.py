@@ -139,6 +139,21 @@ def test_retention_waits_for_the_archive(shared_store: Store) -> None:
         assert session.query(OutboundItem).count() == 0
 
 
+def test_retention_waits_for_thirty_days_at_most(shared_store: Store) -> None:
+    uids, day = add_results(shared_store, 1), 24 * 3600.0
+    queue(shared_store, uids)
+    assert erase_old(shared_store, 1, now() + 29.9 * day) == 0
+    assert erase_old(shared_store, 1, now() + 30.1 * day) == 1
+
+
+def test_what_waits_for_a_destination_that_is_gone_is_a_dead_letter(shared_store: Store) -> None:
+    queue(shared_store, add_results(shared_store, 1))
+    for destinations, states in ((["research", "other"], {"queued": 1}), (["other"], {"dead": 1})):
+        shared_store.commit(lambda session, names=destinations: outbound_queue.give_up(session, names))
+        with shared_store.read() as session:
+            assert outbound_queue.count_items(session) == {"research": states}
+
+
 def test_commitments(shared_store: Store) -> None:
     """What is kept is committed, what is not is sent again, and what nobody asked changes nothing (PS3.4 J.3.3)."""
     uids, retry = add_results(shared_store, 3), RetryRule(dead_after_hours=1)

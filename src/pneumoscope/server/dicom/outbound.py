@@ -71,6 +71,7 @@ class Outbound:
     def start(self) -> None:
         """Start to send."""
         outbound_queue.requeue_sending(self._store)
+        self._store.commit(partial(outbound_queue.give_up, destinations=list(self.routes.destinations)))
         for thread in self._threads:
             thread.start()
 
@@ -142,8 +143,10 @@ class Outbound:
             with self._associate(name, {each.sop_class for each in claims}) as association:
                 return self._send(name, association, claims)
         except NoAssociationError as error:
-            self._postpone(name, claims, f"{error.problem}")
-            return 0
+            self._postpone(name, claims, error.problem)
+        except Exception as error:  # such as a certificate that was replaced by something else
+            self._postpone(name, claims, f"could not be sent: {type(error).__name__}")
+        return 0
 
     def _associate(self, name: str, classes: set[str]) -> Any:
         return associate(self.routes.destinations[name], self._title, sorted(classes), self.take_report)

@@ -206,6 +206,18 @@ def requeue_sending(store: Store) -> None:
             session.connection().execute(sending.values(state="queued", worker=None, lease=0.0))
 
 
+def give_up(session: Transaction, destinations: Sequence[str]) -> None:
+    """Make dead letters of what waits for destinations that are no longer in the file of routes.
+
+    Args:
+        session: The transaction.
+        destinations: Names of those that are.
+    """
+    waits = and_(_TABLE.c.state == "queued", _TABLE.c.destination.not_in(destinations))
+    values = {"state": "dead", "last_error": "there is no such destination any more"}
+    session.connection().execute(update(_TABLE).where(waits).values(values))
+
+
 def retry_dead(session: Transaction, item: str) -> OutboundItem:
     """Queue a dead letter again, as if it were new.
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import threading
 from time import monotonic
+from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import Select, and_, func, or_, select
 
 from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.audit_log import AuditEntry
@@ -29,18 +30,8 @@ _AT_ONCE = 100
 """Studies that are erased in one transaction: uploads wait while it runs."""
 
 
-_ON_THE_WAY = (
-    select(ResultObject.study)
-    .join(OutboundItem, OutboundItem.sop_uid == ResultObject.sop_uid)
-    .where(
-        or_(
-            OutboundItem.state.in_(("queued", "sending")),
-            and_(OutboundItem.state == "sent", OutboundItem.commit.is_(True)),
-        )
-    )
-)
-"""Studies with results that an archive has not got yet, or has not committed itself to keeping. Each such result is
-sent, committed or a dead letter in the end, so that no study waits for ever."""
+_LONGEST_WAIT = 30 * DAY
+"""Seconds that a study waits for archives, where a server that sends nothing any more would let it wait for ever."""
 
 
 class Retention:
@@ -126,15 +117,26 @@ def claim_turn(store: Store, days: float, time: float) -> bool:
     return True
 
 
+def _on_the_way(time: float) -> Select[Any]:
+    """Select studies with results that an archive has not got yet, or has not committed itself to keeping."""
+    without_word = and_(OutboundItem.state == "sent", OutboundItem.commit.is_(True))
+    return (
+        select(ResultObject.study)
+        .join(OutboundItem, OutboundItem.sop_uid == ResultObject.sop_uid)
+        .where(or_(OutboundItem.state.in_(("queued", "sending")), without_word))
+        .where(OutboundItem.queued > time - _LONGEST_WAIT)
+    )
+
+
 def erase_old(store: Store, days: float, time: float) -> int:
     """Erase the studies that were received more than ``days`` before ``time``; return how many."""
-    erased = 0
+    erased, waits = 0, Study.id.in_(_on_the_way(time))
     while True:
         with store.write() as session:  # the audit log is written before the erasure, as for every access
             is_old = Study.received < time - days * DAY
-            query = select(Study.id).where(is_old, Study.id.not_in(_ON_THE_WAY)).order_by(Study.received)
+            query = select(Study.id).where(is_old, ~waits).order_by(Study.received)
             old_studies = list(session.scalars(query.limit(_AT_ONCE)))
-            waiting = session.scalar(select(func.count(Study.id)).where(is_old, Study.id.in_(_ON_THE_WAY)))
+            waiting = session.scalar(select(func.count(Study.id)).where(is_old, waits))
             for study in old_studies:
                 audit_log.record(session, AuditEntry(WHO, "DELETE /api/studies/{study}", study, at=time))
         if not old_studies:
