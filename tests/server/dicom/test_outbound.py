@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from pneumoscope.core.errors import UsageError
 from pneumoscope.server.dicom import outbound_queue
-from pneumoscope.server.dicom.association import judge_status
+from pneumoscope.server.dicom.association import COMMITMENT, COMMITMENT_INSTANCE, judge_status
 from pneumoscope.server.dicom.outbound import pause_after
 from pneumoscope.server.dicom.results import ResultKind, read_result
 from pneumoscope.server.dicom.returned import RETURNED
@@ -137,6 +137,7 @@ def test_a_result_reaches_the_archive_once_and_is_committed(
         store = client.app.state.context.store
         for sop_uid, data in stored.items():
             assert dataset_of(data) == dataset_of(read_result(store, sop_uid))
+        assert not re.search(r"^E\d", archive.log(), re.MULTILINE)  # its lines about errors
         sent = [entry for entry in list_entries(store) if entry.action == "C-STORE to archive"]
         assert {(entry.who, entry.address, entry.status) for entry in sent} == {(f"dicom:{TITLE}", "127.0.0.1", 201)}
         assert {entry.subject for entry in sent} == set(studies)
@@ -417,3 +418,47 @@ def test_a_server_without_routes_says_so(settings: Settings) -> None:
         assert not client.get("/api/archive/destinations")["sends"]
         assert client.get("/api/archive/queue") == []
         assert client("POST", "/api/archive/dry-run", json={"study": "x"}).status_code == 409
+
+
+@contextmanager
+def committing(failures: int) -> Iterator[tuple[int, list[str]]]:
+    """An archive that gives its word in the association of the request, and keeps nothing the first times."""
+    from pynetdicom import AE, evt
+
+    sent: list[str] = []
+    left = [failures]
+
+    def store(event: Any) -> int:
+        sent.append(str(event.request.AffectedSOPInstanceUID))
+        return 0x0000
+
+    def act(event: Any) -> tuple[int, None]:
+        asked, said = event.action_information, pydicom.Dataset()
+        said.TransactionUID = asked.TransactionUID
+        left[0] -= 1
+        if left[0] >= 0:
+            for item in asked.ReferencedSOPSequence:
+                item.FailureReason = 0x0112
+            said.FailedSOPSequence = asked.ReferencedSOPSequence
+        else:
+            said.ReferencedSOPSequence = asked.ReferencedSOPSequence
+        arguments = said, 2 if left[0] >= 0 else 1, COMMITMENT, COMMITMENT_INSTANCE
+        threading.Timer(0.1, event.assoc.send_n_event_report, arguments).start()
+        return 0x0000, None
+
+    entity = AE(ae_title=TITLE)
+    entity.add_supported_context("1.2.840.10008.5.1.4.1.1.88.22")
+    entity.add_supported_context(COMMITMENT)
+    handlers = [(evt.EVT_C_STORE, store), (evt.EVT_N_ACTION, act)]
+    server = entity.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
+    try:
+        yield server.server_address[1], sent
+    finally:
+        server.shutdown()
+
+
+def test_what_an_archive_does_not_keep_is_sent_again(settings: Settings, tmp_path: Path) -> None:
+    with committing(failures=1) as (port, sent), sending(settings, tmp_path, port, commit=True) as client:
+        hand_on(client)
+        (item,) = wait_for(client, "committed")
+        assert sent == [item.sop_uid] * 2

@@ -161,9 +161,9 @@ def associate(
         entity.add_requested_context(COMMITMENT, list(PROPOSED_SYNTAXES))
     reported = threading.Event()
 
-    def take(event: Event) -> int:
+    def take(event: Event) -> tuple[int, None]:
         try:
-            return on_report(event)
+            return on_report(event), None  # the answer has no data set
         finally:
             reported.set()
 

@@ -202,12 +202,13 @@ class DicomNode:
             return FAILED
         return _answer(receipt.status, receipt.comment)
 
-    def _take_report(self, event: Event) -> int:
+    def _take_report(self, event: Event) -> tuple[int, None]:
+        """Take an archive's word; the answer has no data set."""
         try:
-            return _FAILED_REPORT if self._outbound is None else self._outbound.take_report(event)
+            return _FAILED_REPORT if self._outbound is None else self._outbound.take_report(event), None
         except Exception as error:  # as above; the archive reports again, or is asked again
             logging.getLogger(__name__).error("a storage commitment could not be taken: %s", type(error).__name__)
-            return _FAILED_REPORT
+            return _FAILED_REPORT, None
 
 
 def _log_rejection(_: Event) -> None:
