@@ -227,7 +227,7 @@ def retry_dead(session: Transaction, item: str) -> OutboundItem:
     """
     row = session.get(OutboundItem, item, with_for_update=True)
     if row is None:
-        raise NotFoundError("item of the outbound queue")
+        raise NotFoundError("item", "is not in the outbound queue.")
     if row.state != "dead":
         raise ConflictError("this item", f"is {row.state}, and not dead.", "Only dead letters are sent again by hand.")
     row.state, row.attempts, row.sent, row.ask_at, row.request = "queued", 0, None, None, None
