@@ -28,8 +28,9 @@ from pneumoscope.server.api.schemas.common import ProblemOut
 from pneumoscope.server.dicom.completion import CompletionWatch
 from pneumoscope.server.dicom.node import DicomNode
 from pneumoscope.server.dicom.outbound import Outbound
+from pneumoscope.server.dicom.plans import kinds_of
 from pneumoscope.server.dicom.receive import Receiver
-from pneumoscope.server.dicom.results import kinds_of, make_results
+from pneumoscope.server.dicom.results import make_results
 from pneumoscope.server.dicom.returned import ReturnedObjects
 from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference import occlusion

@@ -25,7 +25,8 @@ from pneumoscope.core.errors import UsageError
 from pneumoscope.server.dicom import outbound_queue
 from pneumoscope.server.dicom.association import COMMITMENT, COMMITMENT_INSTANCE, judge_status
 from pneumoscope.server.dicom.outbound import pause_after
-from pneumoscope.server.dicom.results import ResultKind, read_result
+from pneumoscope.server.dicom.plans import ResultKind
+from pneumoscope.server.dicom.results import read_result
 from pneumoscope.server.dicom.returned import RETURNED
 from pneumoscope.server.dicom.routing import RetryRule
 from pneumoscope.server.errors import ConflictError

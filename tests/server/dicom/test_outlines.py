@@ -16,7 +16,8 @@ import pytest
 from pneumoscope.server.dicom.objects import SERIES, load_header
 from pneumoscope.server.dicom.outlines import draw_mask, find_lungs, trace_lines
 from pneumoscope.server.dicom.place import Place, finish
-from pneumoscope.server.dicom.results import kinds_of, make_results, read_result
+from pneumoscope.server.dicom.plans import kinds_of
+from pneumoscope.server.dicom.results import make_results, read_result
 from pneumoscope.server.dicom.sources import ImageAnswer, SourceImage
 from pneumoscope.server.settings import DicomSettings, Settings
 from pneumoscope.server.storage.tables import ResultObject, StoredPrediction

@@ -121,6 +121,8 @@ def test_readers_lack_the_rights_of_admins_and_see_no_names(client: Client) -> N
     for method, path, body in [
         ("DELETE", f"/api/studies/{study}", None),
         ("GET", f"/api/studies/{study}/identity", None),
+        ("GET", f"/api/studies/{study}/results", None),
+        ("GET", f"/api/studies/{study}/results/2.25.1", None),
         ("GET", "/metrics", None),
         ("GET", "/api/audit", None),
         ("POST", f"/api/models/{model}/switch", {"on": False, "reason": "because"}),

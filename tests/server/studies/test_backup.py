@@ -43,3 +43,25 @@ def test_altered_files_are_reported_and_no_backup_is_replaced(settings: Settings
             back_up(store, tmp_path / "copy")
         with pytest.raises(UsageError, match="not empty"):
             back_up(store, tmp_path / "copy")
+
+
+def test_results_are_in_a_backup_and_altered_ones_are_reported(settings: Settings, tmp_path: Path) -> None:
+    pytest.importorskip("highdicom", reason="no highdicom: pip install 'pneumoscope[pacs]'")
+    from pneumoscope.server.dicom.results import make_results, read_result
+    from pneumoscope.server.storage.tables import ResultObject
+    from server.dicom.result_tools import node_of, receive
+
+    with serve_client(node_of(settings)) as client:
+        context = client.app.state.context
+        study = receive(client, dicom()).study
+        predict_all(client)
+        (sop_uid,) = make_results(context.store, context.catalogue, study, ["report"])
+        data = read_result(context.store, sop_uid)
+        back_up(context.store, tmp_path / "copy")
+        with context.store.read() as session:
+            blob = session.get_one(ResultObject, sop_uid).blob
+        blobs.path_of(settings.files, blob, blobs.SEALED).write_bytes(b"altered, and longer than a nonce")
+        with pytest.raises(RunError, match="gone or altered"):
+            back_up(context.store, tmp_path / "second")
+    with serve_client(replace(settings, home=tmp_path / "copy", secret=settings.secret_file)) as client:
+        assert read_result(client.app.state.context.store, sop_uid) == data

@@ -16,7 +16,8 @@ from pneumoscope.server.dicom.association import ArchiveAssociation, NoAssociati
 from pneumoscope.server.dicom.dry_run import OF_MODELS, read_facts
 from pneumoscope.server.dicom.outbound_queue import OutboundClaim, QueuedResult
 from pneumoscope.server.dicom.place import derive_uid
-from pneumoscope.server.dicom.results import ResultKind, make_results, read_result
+from pneumoscope.server.dicom.plans import ResultKind
+from pneumoscope.server.dicom.results import make_results, read_result
 from pneumoscope.server.dicom.routing import Destination, RetryRule, Routes, decide
 from pneumoscope.server.errors import RefusalError
 from pneumoscope.server.inference.models import Catalogue

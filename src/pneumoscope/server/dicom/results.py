@@ -7,32 +7,21 @@ answer changes what there is to say, the new object names the earlier one as its
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 
 from pneumoscope.core.errors import ImageError, UsageError
-from pneumoscope.server.dicom.capture import write_capture
-from pneumoscope.server.dicom.outlines import find_lungs, graph_of
 from pneumoscope.server.dicom.place import Place, derive_uid, finish, refer_to
-from pneumoscope.server.dicom.presentation import write_presentation
-from pneumoscope.server.dicom.report import write_report
-from pneumoscope.server.dicom.segmentation import ALGORITHM, write_segmentation
-from pneumoscope.server.dicom.sources import ImageAnswer, StudyAnswers, gather
+from pneumoscope.server.dicom.plans import PLANS, PlannedObject, ResultKind, plan_reports
+from pneumoscope.server.dicom.sources import gather
 from pneumoscope.server.errors import ConflictError, DamagedError, ForbiddenError, NotFoundError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.answers import show_predictions
-from pneumoscope.server.settings import DicomSettings
+from pneumoscope.server.reading.reads import withheld_reason
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
@@ -40,47 +29,8 @@ from pneumoscope.server.storage.tables import ResultObject, StoredPrediction
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies import lookup
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
-ResultKind = Literal["report", "segmentation", "presentation", "capture"]
-"""``report``: a model's answers about a study (SR). ``segmentation``: the lungs of an image (SEG). ``presentation``:
-their outline (GSPS). ``capture``: an answer as a picture (secondary capture), only where the server is set to."""
-
 _TRIES = 5
 """How often an object is tried again because another process made one meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedObject:
-    """An object that a study's results ask for."""
-
-    kind: ResultKind
-    sop_class: str
-    series_number: int
-    """Far from those that modalities give."""
-    model: str
-    subject: str
-    says: tuple[str, ...]
-    """What its UID follows from."""
-    header: Dataset
-    """Of an image that it is about."""
-    name: str
-    """Of what made it, for people."""
-    finished: float
-    """When its contents were there."""
-    write: Callable[[Place], Dataset]
-
-    @property
-    def study_uid(self) -> str:
-        """StudyInstanceUID."""
-        return str(self.header.StudyInstanceUID)
-
-
-def kinds_of(settings: DicomSettings) -> tuple[ResultKind, ...]:
-    """Return what is made of a complete study."""
-    kinds: tuple[ResultKind, ...] = ("report", "segmentation", "presentation")
-    return (*kinds, "capture") if settings.capture else kinds
 
 
 def make_results(store: Store, catalogue: Catalogue, study: str, kinds: Sequence[ResultKind]) -> list[str]:
@@ -104,7 +54,7 @@ def make_results(store: Store, catalogue: Catalogue, study: str, kinds: Sequence
     if "capture" in kinds and (settings is None or not settings.capture):
         raise UsageError("secondary captures", "are not made on this server.", "Start it with `dicom_capture`.")
     answers = gather(store, catalogue, study)
-    planned = [one for kind in kinds for one in _PLANS[kind](answers)]
+    planned = [one for kind in kinds for one in PLANS[kind](answers)]
     made = [_make_if_possible(store, study, one) for one in planned]
     return [sop_uid for sop_uid in made if sop_uid is not None]
 
@@ -124,6 +74,47 @@ def read_result(store: Store, sop_uid: str) -> bytes:
         return blobs.read_sealed(store.settings.files, store.secret, row.blob)
     except ImageError as error:
         raise DamagedError from error
+
+
+def list_results(store: Store, study: str, reader: str) -> list[ResultObject]:
+    """Return the results of a study, superseded and retracted ones too, in the order in which they were made.
+
+    Args:
+        store: The store.
+        study: Number of the study.
+        reader: Id of the account that asks.
+
+    Raises:
+        NotFoundError: There is no such study.
+        ForbiddenError: The reader may not see answers about it yet.
+    """
+    with store.read() as session:
+        lookup.get_study(session, study)
+        _check_may_see(session, store, study, reader)
+        query = select(ResultObject).where(ResultObject.study == study)
+        return list(session.scalars(query.order_by(ResultObject.made, ResultObject.sop_uid)))
+
+
+def export_result(store: Store, study: str, sop_uid: str, reader: str) -> bytes:
+    """Return a result as a DICOM file, and record that the answers of its model are shown.
+
+    Args:
+        store: The store.
+        study: Number of the study.
+        sop_uid: Of the object.
+        reader: Id of the account, which may see names.
+
+    Raises:
+        NotFoundError: The study has no such object.
+        ForbiddenError: The reader may not see answers about the study yet.
+        DamagedError: Its file is gone or altered.
+    """
+    with store.write() as session:
+        row = session.get(ResultObject, sop_uid)
+        if row is None or row.study != study:
+            raise NotFoundError("result")
+        _show(session, store, study, row.model, reader)
+    return read_result(store, sop_uid)
 
 
 def export_report(store: Store, catalogue: Catalogue, prediction: str, reader: str) -> bytes:
@@ -150,97 +141,29 @@ def export_report(store: Store, catalogue: Catalogue, prediction: str, reader: s
             raise ConflictError(
                 "this model", "was switched off on this server.", "Do not rely on its answer.", code="model-off"
             )
-        rows = [row for row in lookup.predictions_of(session, [asked.study])[asked.study] if row.model == asked.model]
-        withheld = {answer.withheld for answer in show_predictions(session, store.settings, rows, reader)} - {None}
-        if withheld:
-            raise ForbiddenError("the answer", f"is withheld: {min(str(why) for why in withheld)}.", code="withheld")
+        _show(session, store, asked.study, asked.model, reader)
     catalogue.get(asked.model)
     answers = gather(store, catalogue, asked.study)
-    for planned in _plan_reports(answers):
+    for planned in plan_reports(answers):
         if planned.model == asked.model and (sop_uid := _make(store, asked.study, planned)) is not None:
             return read_result(store, sop_uid)
     raise NotFoundError("report", "is not here: its image was no DICOM object or is left out, or it was retracted.", "")
 
 
-def _plan_reports(answers: StudyAnswers) -> Iterable[PlannedObject]:
-    """Plan a structured report for each model."""
-    for identity, said in answers.answers.items():
-        model = answers.models[identity]
-        yield PlannedObject(
-            kind="report",
-            sop_class="1.2.840.10008.5.1.4.1.1.88.22",  # Enhanced SR
-            series_number=9900,
-            model=identity,
-            subject="",
-            says=(*(answer.digest for answer in said), identity, "writer 2"),
-            header=said[0].source.header,
-            name=model.card.name,
-            finished=max(answer.finished for answer in said),
-            write=partial(write_report, said, model),
-        )
+def _show(session: Transaction, store: Store, study: str, model: str, reader: str) -> None:
+    """Record that a model's answers about a study are shown.
+
+    Raises:
+        ForbiddenError: The reader may not see them yet.
+    """
+    _check_may_see(session, store, study, reader)
+    rows = [row for row in lookup.predictions_of(session, [study])[study] if row.model == model]
+    show_predictions(session, store.settings, rows, reader)
 
 
-def _plan_segmentations(answers: StudyAnswers) -> Iterable[PlannedObject]:
-    return _plan_outlines(answers, "segmentation", "1.2.840.10008.5.1.4.1.1.66.4", 9901, write_segmentation)
-
-
-def _plan_presentations(answers: StudyAnswers) -> Iterable[PlannedObject]:
-    return _plan_outlines(answers, "presentation", "1.2.840.10008.5.1.4.1.1.11.1", 9902, write_presentation)
-
-
-def _plan_captures(answers: StudyAnswers) -> Iterable[PlannedObject]:
-    """Plan a picture of each answer."""
-    for identity, said in answers.answers.items():
-        model = answers.models[identity]
-        for answer in said:
-            yield PlannedObject(
-                kind="capture",
-                sop_class="1.2.840.10008.5.1.4.1.1.7",
-                series_number=9903,
-                model=identity,
-                subject=answer.source.image,
-                says=(answer.digest, identity, "writer 1"),
-                header=answer.source.header,
-                name=model.card.name,
-                finished=answer.finished,
-                write=partial(write_capture, answers.files, answer, model),
-            )
-
-
-def _plan_outlines(
-    answers: StudyAnswers,
-    kind: ResultKind,
-    sop_class: str,
-    series_number: int,
-    write: Callable[[ImageAnswer, NDArray[np.bool_], Place], Dataset],
-) -> Iterable[PlannedObject]:
-    """Plan an object for the lungs of each image, as each model's answer has them."""
-    for identity, said in answers.answers.items():
-        for answer in said:
-            if (square := find_lungs(answer)) is not None:
-                outline = hashlib.sha256(np.packbits(square).tobytes()).hexdigest()
-                yield PlannedObject(
-                    kind=kind,
-                    sop_class=sop_class,
-                    series_number=series_number,
-                    model=identity,
-                    subject=answer.source.image,
-                    says=(answer.source.digest, outline, graph_of(answer), identity, "writer 1"),
-                    header=answer.source.header,
-                    name=ALGORITHM,
-                    finished=answer.finished,
-                    write=partial(write, answer, square),
-                )
-
-
-_PLANS: Mapping[ResultKind, Callable[[StudyAnswers], Iterable[PlannedObject]]] = MappingProxyType(
-    {
-        "report": _plan_reports,
-        "segmentation": _plan_segmentations,
-        "presentation": _plan_presentations,
-        "capture": _plan_captures,
-    }
-)
+def _check_may_see(session: Transaction, store: Store, study: str, reader: str) -> None:
+    if why := withheld_reason(session, store.settings, study, reader):
+        raise ForbiddenError("the answer", f"is withheld: {why}.", code="withheld")
 
 
 def _make_if_possible(store: Store, study: str, planned: PlannedObject) -> str | None:

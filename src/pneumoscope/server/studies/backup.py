@@ -15,12 +15,12 @@ from pathlib import Path
 
 from sqlalchemy import select
 
-from pneumoscope.core.errors import RunError, UsageError
+from pneumoscope.core.errors import ImageError, RunError, UsageError
 from pneumoscope.core.files import write_text
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.database import Store, open_store
 from pneumoscope.server.storage.png_codec import sha256_of
-from pneumoscope.server.storage.tables import Image, Login, StoreSetting, Token
+from pneumoscope.server.storage.tables import Image, Login, StoreSetting, Study, Token
 from pneumoscope.server.studies.erasure import erase
 
 DATABASE = "pneumoscope.sqlite"
@@ -55,7 +55,10 @@ def back_up(store: Store, folder: Path) -> int:
             copy.execute(f"DELETE FROM {table.__tablename__}")
         copy.execute("VACUUM")
         images = copy.execute("SELECT id, study, sha256 FROM images").fetchall()
+        sealed = copy.execute("SELECT id, study FROM quarantined_objects").fetchall()
+        sealed += copy.execute("SELECT blob, study FROM result_objects").fetchall()
     erased = {study for image, study, sha256 in images if not _copy_pixels(store, folder / "files", image, sha256)}
+    erased |= {study for number, study in sealed if not _copy_sealed(store, folder / "files", number, study)}
     write_text(folder / "files" / "store", number)
     if erased:
         _erase_in_copy(store, folder, sorted(erased))
@@ -74,6 +77,20 @@ def _copy_pixels(store: Store, folder: Path, image: str, sha256: str) -> bool:
     if sha256_of(content) != sha256:
         raise RunError(f"the image {image}", "was altered on the disk.", "Restore it from an earlier backup.")
     blobs.write_pixels(folder, image, content)
+    return True
+
+
+def _copy_sealed(store: Store, folder: Path, number: str, study: str) -> bool:
+    """Copy a sealed file; return False where its study was erased during the backup."""
+    try:
+        blobs.read_sealed(store.settings.files, store.secret, number)  # it opens, so that it is whole
+        content = blobs.path_of(store.settings.files, number, blobs.SEALED).read_bytes()
+    except (ImageError, FileNotFoundError) as error:
+        with store.read() as session:
+            if session.get(Study, study) is None:
+                return False
+        raise RunError(f"the object {number}", "is gone or altered.", "Restore it from an earlier backup.") from error
+    blobs.write_pixels(folder, number, content, kind=blobs.SEALED)
     return True
 
 

@@ -9,12 +9,15 @@ from pneumoscope.server.api.routes import (
     models,
     outbound,
     reads,
+    results,
     search,
     studies,
     system,
     uploads,
 )
 
-_MODULES = (system, accounts, uploads, studies, search, reads, models, device, dashboard, outbound, archive, dicomweb)
+_MODULES = (
+    system, accounts, uploads, studies, results, search, reads, models, device, dashboard, outbound, archive, dicomweb,
+)  # fmt: skip
 ROUTERS = tuple(module.create_router for module in _MODULES)
 """Functions that each return one router."""

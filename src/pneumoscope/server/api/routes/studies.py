@@ -203,7 +203,7 @@ def get_heatmap(context: AppContext, user: CurrentUser, prediction: Id) -> Heatm
 
 
 def get_report(context: AppContext, user: CurrentUser, prediction: Id) -> Response:
-    """Return an answer about an object that a peer sent as a DICOM structured report (TID 1500)."""
+    """Return the DICOM structured report (TID 1500) of a study and model to which an answer belongs."""
     check_sees_names(user)
     report = export_report(context.store, context.catalogue, prediction, user.id)
     headers = {"Content-Disposition": f'attachment; filename="{prediction}.dcm"'}

@@ -1,0 +1,142 @@
+"""What objects a study's answers ask for, by kind, and what the UID of each follows from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumoscope.server.dicom.capture import write_capture
+from pneumoscope.server.dicom.outlines import find_lungs, graph_of
+from pneumoscope.server.dicom.place import Place
+from pneumoscope.server.dicom.presentation import write_presentation
+from pneumoscope.server.dicom.report import write_report
+from pneumoscope.server.dicom.segmentation import ALGORITHM, write_segmentation
+from pneumoscope.server.dicom.sources import ImageAnswer, StudyAnswers
+from pneumoscope.server.settings import DicomSettings
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+ResultKind = Literal["report", "segmentation", "presentation", "capture"]
+"""``report``: a model's answers about a study (SR). ``segmentation``: the lungs of an image (SEG). ``presentation``:
+their outline (GSPS). ``capture``: an answer as a picture (secondary capture), only where the server is set to."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedObject:
+    """An object that a study's results ask for."""
+
+    kind: ResultKind
+    sop_class: str
+    series_number: int
+    """Far from those that modalities give."""
+    model: str
+    subject: str
+    says: tuple[str, ...]
+    """What its UID follows from."""
+    header: Dataset
+    """Of an image that it is about."""
+    name: str
+    """Of what made it, for people."""
+    finished: float
+    """When its contents were there."""
+    write: Callable[[Place], Dataset]
+
+    @property
+    def study_uid(self) -> str:
+        """StudyInstanceUID."""
+        return str(self.header.StudyInstanceUID)
+
+
+def kinds_of(settings: DicomSettings) -> tuple[ResultKind, ...]:
+    """Return what is made of a complete study."""
+    kinds: tuple[ResultKind, ...] = ("report", "segmentation", "presentation")
+    return (*kinds, "capture") if settings.capture else kinds
+
+
+def plan_reports(answers: StudyAnswers) -> Iterable[PlannedObject]:
+    """Plan a structured report for each model."""
+    for identity, said in answers.answers.items():
+        model = answers.models[identity]
+        yield PlannedObject(
+            kind="report",
+            sop_class="1.2.840.10008.5.1.4.1.1.88.22",  # Enhanced SR
+            series_number=9900,
+            model=identity,
+            subject="",
+            says=(*(answer.digest for answer in said), identity, "writer 2"),
+            header=said[0].source.header,
+            name=model.card.name,
+            finished=max(answer.finished for answer in said),
+            write=partial(write_report, said, model),
+        )
+
+
+def _plan_segmentations(answers: StudyAnswers) -> Iterable[PlannedObject]:
+    return _plan_outlines(answers, "segmentation", "1.2.840.10008.5.1.4.1.1.66.4", 9901, write_segmentation)
+
+
+def _plan_presentations(answers: StudyAnswers) -> Iterable[PlannedObject]:
+    return _plan_outlines(answers, "presentation", "1.2.840.10008.5.1.4.1.1.11.1", 9902, write_presentation)
+
+
+def _plan_captures(answers: StudyAnswers) -> Iterable[PlannedObject]:
+    """Plan a picture of each answer."""
+    for identity, said in answers.answers.items():
+        model = answers.models[identity]
+        for answer in said:
+            yield PlannedObject(
+                kind="capture",
+                sop_class="1.2.840.10008.5.1.4.1.1.7",
+                series_number=9903,
+                model=identity,
+                subject=answer.source.image,
+                says=(answer.digest, identity, "writer 1"),
+                header=answer.source.header,
+                name=model.card.name,
+                finished=answer.finished,
+                write=partial(write_capture, answers.files, answer, model),
+            )
+
+
+def _plan_outlines(
+    answers: StudyAnswers,
+    kind: ResultKind,
+    sop_class: str,
+    series_number: int,
+    write: Callable[[ImageAnswer, NDArray[np.bool_], Place], Dataset],
+) -> Iterable[PlannedObject]:
+    """Plan an object for the lungs of each image, as each model's answer has them."""
+    for identity, said in answers.answers.items():
+        for answer in said:
+            if (square := find_lungs(answer)) is not None:
+                outline = hashlib.sha256(np.packbits(square).tobytes()).hexdigest()
+                yield PlannedObject(
+                    kind=kind,
+                    sop_class=sop_class,
+                    series_number=series_number,
+                    model=identity,
+                    subject=answer.source.image,
+                    says=(answer.source.digest, outline, graph_of(answer), identity, "writer 1"),
+                    header=answer.source.header,
+                    name=ALGORITHM,
+                    finished=answer.finished,
+                    write=partial(write, answer, square),
+                )
+
+
+PLANS: Mapping[ResultKind, Callable[[StudyAnswers], Iterable[PlannedObject]]] = MappingProxyType(
+    {
+        "report": plan_reports,
+        "segmentation": _plan_segmentations,
+        "presentation": _plan_presentations,
+        "capture": _plan_captures,
+    }
+)
