@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { lazy, Suspense } from "preact/compat";
 import { useEffect } from "preact/hooks";
-import { loadSession, me, Problem } from "./api/client";
+import { about, loadSession, me, Problem } from "./api/client";
 import { watchAnswers } from "./api/notify";
 import { Disclaimer } from "./components/disclaimer";
 import { ErrorBoundary } from "./components/error-boundary";
@@ -25,6 +25,7 @@ const ModelPage = lazy(() => import("./features/models/model-page")) as Componen
 const Monitor = lazy(() => import("./features/models/monitor-page")) as ComponentType<{ id: string }>;
 const Dashboard = lazy(() => import("./features/dashboard/dashboard-page")) as ComponentType;
 const OperationsPage = lazy(() => import("./features/dashboard/operations-page")) as ComponentType;
+const Archive = lazy(() => import("./features/archive/archive-page")) as ComponentType;
 const Account = lazy(() => import("./features/account/account-page")) as ComponentType;
 const Login = lazy(() => import("./features/account/login-page")) as ComponentType;
 
@@ -107,6 +108,8 @@ function Page({ route }: { route: Route }) {
       return <Dashboard />;
     case "operations":
       return <OperationsPage />;
+    case "archive":
+      return <Archive />;
     case "account":
       return <Account />;
     case "missing":
@@ -136,6 +139,7 @@ const TITLES = {
   monitor: "frame.model",
   dashboard: "nav.dashboard",
   operations: "dash.operations",
+  archive: "nav.archive",
   account: "nav.account",
 } as const satisfies Partial<Record<Route["page"], Key>>;
 
@@ -144,6 +148,8 @@ function Navigation() {
     ["worklist", href.worklist(), ["worklist", "study", "login"]],
     ["models", href.models(), ["models", "model", "monitor"]],
     ["dashboard", href.dashboard(), ["dashboard", "operations"]],
+    // Only an admin of a server in a hospital's network has something to do there.
+    ...(me.value?.role === "admin" && about.value?.dicom ? [["archive", href.archive(), ["archive"]] as const] : []),
     ["account", href.account(), ["account"]],
   ] as const;
   const currentPage = route.value.page;

@@ -9,6 +9,7 @@ export type Route =
   | { page: "monitor"; id: string }
   | { page: "dashboard" }
   | { page: "operations" }
+  | { page: "archive" }
   | { page: "account" }
   | { page: "login" }
   | { page: "missing" };
@@ -24,7 +25,8 @@ function parse(hash: string): Route {
   if (page === "studies" && id) return { page: "study", id };
   if (page === "models" && id && part === "monitor") return { page: "monitor", id };
   if (page === "models") return id ? { page: "model", id } : { page: "models" };
-  if (page === "dashboard" || page === "operations" || page === "account" || page === "login") return { page };
+  if (page === "dashboard" || page === "operations" || page === "archive") return { page };
+  if (page === "account" || page === "login") return { page };
   return { page: "missing" };
 }
 
@@ -41,5 +43,6 @@ export const href = {
   monitor: (id: string) => `#/models/${id}/monitor`,
   dashboard: () => "#/dashboard",
   operations: () => "#/operations",
+  archive: () => "#/archive",
   account: () => "#/account",
 };

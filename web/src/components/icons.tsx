@@ -5,6 +5,7 @@ const PATHS = {
   dashboard: "M5 20v-7M12 20V4M19 20v-10",
   account: "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8zM4 21c0-4 3.6-6 8-6s8 2 8 6",
   device: "M8 3h8v18H8zM11 18h2",
+  archive: "M4 4h16v5H4zM6 9v11h12V9M10 13h4",
   camera: "M4 8h4l2-3h4l2 3h4v11H4zM12 16a3 3 0 1 0 0-6 3 3 0 0 0 0 6z",
   close: "M6 6l12 12M18 6L6 18",
   upload: "M12 16V4M7 9l5-5 5 5M4 17v3h16v-3",

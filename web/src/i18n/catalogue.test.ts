@@ -25,7 +25,7 @@ const built = [
 
 /** For prefixes that other messages share: the only values that the built key can have. */
 const NARROW: Record<string, string[]> = {
-  "nav.$": ["worklist", "models", "dashboard", "account"],
+  "nav.$": ["worklist", "models", "dashboard", "archive", "account"],
   "work.up.$": ["waiting", "sending", "accepted", "duplicate", "refused", "failed"],
   "model.switch-$": ["on", "off"],
   "whatif.$": ["exclude", "include"],

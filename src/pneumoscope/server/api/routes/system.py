@@ -83,6 +83,7 @@ def about_server(context: AppContext, user: CurrentUser) -> AboutOut:
         disclaimer=DISCLAIMER,
         accounts=settings.needs_login,
         reads_first=settings.reads_come_first,
+        dicom=context.node is not None,
         limits={
             "request_bytes": settings.max_request_bytes,
             "file_bytes": settings.max_file_bytes,

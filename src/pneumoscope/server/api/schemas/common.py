@@ -382,6 +382,7 @@ class AboutOut(BaseModel):
     disclaimer: str
     accounts: bool
     reads_first: bool
+    dicom: bool = Field(description="it is a node of a DICOM network")
     limits: dict[str, int]
 
 

@@ -1,0 +1,28 @@
+// For admins: the server in the hospital's network. Its node, what came, what is kept apart, and what goes out.
+import { me } from "../../api/client";
+import { t } from "../../i18n";
+import { Arrivals } from "./arrivals";
+import { KeptApart } from "./kept-apart";
+import { NodeState } from "./node-state";
+import { Outbound } from "./outbound";
+import { RuleTrial } from "./rule-trial";
+import "./archive.css";
+
+export default function ArchivePage() {
+  return (
+    <div class="page archive">
+      <h1>{t("nav.archive")}</h1>
+      {me.value?.role === "admin" ? (
+        <>
+          <NodeState />
+          <KeptApart />
+          <Outbound />
+          <RuleTrial />
+          <Arrivals />
+        </>
+      ) : (
+        <p>{t("archive.admins")}</p>
+      )}
+    </div>
+  );
+}

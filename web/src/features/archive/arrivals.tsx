@@ -1,0 +1,99 @@
+// What came from peers, newest first, and what was refused.
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { api, body } from "../../api/client";
+import type { components } from "../../api/schema";
+import { Badge } from "../../components/badge";
+import { ProblemNote } from "../../components/problem";
+import { ScrollArea } from "../../components/scroll-area";
+import { formatDateTime, t } from "../../i18n";
+import { href } from "../../router";
+import { senderName } from "./sender";
+
+type Arrival = components["schemas"]["ArrivalOut"];
+const PAGE = 50;
+
+export function Arrivals() {
+  const rows = useSignal<Arrival[]>([]);
+  const complete = useSignal(false);
+  const loaded = useSignal(false);
+  const refused = useSignal(false);
+  const problem = useSignal<unknown>(null);
+  const fetchPage = async (before: number | null) => {
+    problem.value = null;
+    try {
+      const query = { limit: PAGE, refused: refused.value, ...(before === null ? {} : { before }) };
+      const page = await body(api.GET("/api/archive/arrivals", { params: { query } }));
+      rows.value = before === null ? page : [...rows.value, ...page];
+      complete.value = page.length < PAGE;
+      loaded.value = true;
+    } catch (error) {
+      problem.value = error;
+    }
+  };
+  useEffect(() => void fetchPage(null), [refused.value]);
+  return (
+    <section aria-labelledby="archive-arrivals" class="sheet">
+      <h2 id="archive-arrivals">{t("archive.arrivals")}</h2>
+      <p class="soft">{t("archive.arrivals-what")}</p>
+      <label class="check">
+        <input
+          type="checkbox"
+          checked={refused.value}
+          onChange={(event) => {
+            refused.value = event.currentTarget.checked;
+          }}
+        />
+        {t("archive.only-refused")}
+      </label>
+      {problem.value !== null && <ProblemNote error={problem.value} onRetry={() => void fetchPage(null)} />}
+      {loaded.value && rows.value.length === 0 && <p>{t("archive.arrivals-none")}</p>}
+      {rows.value.length > 0 && <ArrivalTable rows={rows.value} />}
+      {loaded.value && !complete.value && (
+        <button type="button" onClick={() => void fetchPage(rows.value.at(-1)?.id ?? null)}>
+          {t("archive.more")}
+        </button>
+      )}
+    </section>
+  );
+}
+
+function ArrivalTable({ rows }: { rows: Arrival[] }) {
+  return (
+    <ScrollArea label={t("archive.arrivals")}>
+      <table class="small">
+        <thead>
+          <tr>
+            <th scope="col">{t("archive.at")}</th>
+            <th scope="col">{t("archive.sender")}</th>
+            <th scope="col">{t("archive.what")}</th>
+            <th scope="col">{t("archive.outcome")}</th>
+            <th scope="col">{t("archive.study")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.id}>
+              <td>{formatDateTime(row.at)}</td>
+              <td>
+                {senderName(row.sender)} <span class="mono soft">{row.address}</span>
+              </td>
+              <td>
+                {t(`archive.kind.${row.kind}`)} <span class="soft">{row.way}</span>
+              </td>
+              <td>
+                <Badge tone={row.status < 400 ? "plain" : "bad"}>{outcome(row.status)}</Badge>
+              </td>
+              <td>{row.study ? <a href={href.study(row.study)}>{t("archive.open-study")}</a> : "–"}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </ScrollArea>
+  );
+}
+
+function outcome(status: number): string {
+  if (status < 400) return t("archive.taken");
+  return t(status < 500 ? "archive.refused" : "archive.failed");
+}
