@@ -58,7 +58,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def store_by_dcmtk(port: int, folder: Path, *files: bytes) -> None:
+def store_by_dcmtk(port: int, folder: Path, *files: bytes, title: str = "PNEUMOSCOPE") -> None:
     """Send files to a node with dcmtk's storescu."""
     if shutil.which("storescu") is None:
         pytest.skip("no storescu: apt-get install dcmtk")
@@ -66,4 +66,4 @@ def store_by_dcmtk(port: int, folder: Path, *files: bytes) -> None:
     for number, data in enumerate(files):
         paths.append(folder / f"sent-{number}.dcm")
         paths[-1].write_bytes(data)
-    subprocess.run(["storescu", "-aec", "PNEUMOSCOPE", "127.0.0.1", str(port), *paths], check=True, timeout=60)
+    subprocess.run(["storescu", "-aec", title, "127.0.0.1", str(port), *paths], check=True, timeout=60)
