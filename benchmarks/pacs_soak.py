@@ -21,6 +21,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -204,6 +205,13 @@ def run(options: argparse.Namespace, folder: Path) -> bool:
     kill_at = set(random.Random(options.seed).sample(range(1, options.studies), options.kills))
     stop_at, back_at = (options.studies // 3 if options.outage else -1), float("inf")
     memory: list[float] = []
+
+    def restart() -> None:
+        server.end(kill=True)
+        server.start()
+
+    killer = threading.Timer(0, str)
+    killer.start()
     begun = time.monotonic()
     try:
         for number in range(options.studies):
@@ -213,12 +221,15 @@ def run(options: argparse.Namespace, folder: Path) -> bool:
             if time.monotonic() > back_at:
                 archive.start()
                 back_at = float("inf")
-            if number in kill_at:
-                server.end(kill=True)
-                server.start()
+            if number in kill_at:  # while the next studies are sent
+                killer.join()
+                killer = threading.Timer(random.random(), restart)
+                killer.start()
             modality.send(make_study(pictures, number))
             if number % max(1, options.studies // 20) == 0:
-                memory.append(server.memory())
+                with suppress(psutil.NoSuchProcess):
+                    memory.append(server.memory())
+        killer.join()
         sent = time.monotonic() - begun
         modality.release()
         if back_at != float("inf"):
@@ -260,7 +271,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512, help="pixels of a side")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--longest-pause", type=float, default=60, help="longest pause between two attempts, seconds")
-    parser.add_argument("--patience", type=float, default=600, help="seconds after the last study")
+    parser.add_argument("--patience", type=float, default=1800, help="seconds after the last study")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
