@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from pneumoscope.cli.dicom import app
 from pneumoscope.core.errors import CheckRefusedError, PneumoscopeError, UsageError
 from pneumoscope.server.administration import check_routes, try_routes
 from pneumoscope.server.dicom.receive import SUCCESS, Sender
@@ -137,3 +140,9 @@ def test_a_dry_run_tells_what_would_go_where(settings: Settings, tmp_path: Path)
         (said,) = runs["final-read"].decisions
         assert "model is none of" in said.reasons[-1]
         assert list_entries(store)[0].action == "dicom routes"
+        where = ["--home", str(settings.home), "--models", str(settings.models)]
+        shown = CliRunner().invoke(app, ["routes", str(file), "--study", taken.study, *where])
+        assert shown.exit_code == 0
+        assert shown.output.startswith(f"report of {tiny.card.name}: research\n  drawn: matches; kind report is among")
+        told = CliRunner().invoke(app, ["routes", str(file), "--models", str(settings.models), "--json"])
+        assert json.loads(told.output)["destinations"]["research"]["title"] == "ORTHANC"

@@ -205,7 +205,7 @@ def read_routes(path: Path) -> Routes:
         reason = str(getattr(error, "strerror", None) or error).partition("\n")[0]
         raise UsageError(str(path), f"can't be read as YAML: {reason}.") from error
     if not isinstance(data, Mapping):
-        raise UsageError(str(path), "is no YAML mapping.", "Give it `destinations:` and `rules:`.")
+        raise UsageError(str(path), "is no YAML mapping.", "Give it destinations and rules.")
     try:
         routes = Routes.model_validate(data)
     except ValidationError as error:
@@ -254,7 +254,7 @@ def _check_destination(where: str, destination: Destination) -> None:
         raise UsageError(
             where,
             f"is on another machine ({destination.host}), and names of patients would travel in the clear.",
-            "Give `tls:`, or `in_the_clear: true` where the way there is the hospital's own network.",
+            "Give it tls, or in_the_clear: true where the way there is the hospital's own network.",
         )
     if destination.kind == "clinical":
         given: Sequence[tuple[str, object]] = (
@@ -266,7 +266,7 @@ def _check_destination(where: str, destination: Destination) -> None:
             raise CheckRefusedError(
                 where,
                 f"is for clinical use and has no {', '.join(missing)}: this is research software.",
-                "Record on what basis, by whom and when it was approved, or make it `kind: research`.",
+                "Record on what basis, by whom and when it was approved, or make it kind: research.",
             )
         if destination.date is not None and destination.date > datetime.date.today():
             raise CheckRefusedError(

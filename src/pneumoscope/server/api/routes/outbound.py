@@ -80,9 +80,7 @@ def try_rules(context: AppContext, user: CurrentAdmin, sent: DryRunIn) -> list[D
     It tells what models decided, so one's own read has to come first where the server asks for that.
     """
     if context.outbound is None:
-        raise ConflictError(
-            "this server", "sends results nowhere.", "An administrator names a file of routes when it starts."
-        )
+        raise ConflictError("this server", "sends results nowhere.", "Start it with `dicom_routes`.")
     with context.store.write() as session:
         rows = predictions_of(session, [sent.study])[sent.study]
         withheld = {each.withheld for each in show_predictions(session, context.settings, rows, user.id)} - {None}
