@@ -46,7 +46,7 @@ def dump_report(data: bytes, folder: Path) -> str:
         pytest.skip("no dsrdump: apt-get install dcmtk")
     file = folder / "dumped.dcm"
     file.write_bytes(data)
-    dumped = subprocess.run(["dsrdump", str(file)], capture_output=True, text=True, timeout=60)
+    dumped = subprocess.run(["dsrdump", "+Pl", str(file)], capture_output=True, text=True, timeout=60)
     assert dumped.returncode == 0, dumped.stderr
     assert "error" not in dumped.stderr.lower(), dumped.stderr
     return dumped.stdout

@@ -179,6 +179,8 @@ def test_real_radiographs_become_objects_without_faults(settings: Settings, shar
         for name in ("CR_konica_monochrome1_jpeg.dcm", "RG1_J2KI.dcm"):
             study = receive(client, (shared / "data" / "dicom" / name).read_bytes()).study
             predict_all(client)
+            read = {"stage": "aided", "state": "final", "text": "No finding."}
+            assert client("POST", f"/api/studies/{study}/reads", json=read).status_code == 201
             made = make_results(context.store, context.catalogue, study, kinds)
             assert len(made) == len(kinds)
             for sop_uid in made:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pneumoscope.core.errors import MissingExtraError
 from pneumoscope.server.dicom.objects import SERIES
 from pneumoscope.server.dicom.outlines import find_lungs, trace_lines
-from pneumoscope.server.dicom.place import MANUFACTURER, Place
+from pneumoscope.server.dicom.place import MANUFACTURER, Place, refer_to_instance
 from pneumoscope.server.dicom.report import list_evaluations
 from pneumoscope.server.dicom.sources import ImageAnswer
 from pneumoscope.server.inference.models import InstalledModel
@@ -76,7 +76,7 @@ def write_capture(files: Path, answer: ImageAnswer, model: InstalledModel, place
     if part not in _UNPAIRED:  # PS3.3 C.7.3.1: of paired parts, empty where it is not known
         capture.Laterality = source.header.get("Laterality", "")
     capture.ConversionType = "WSD"  # a workstation made it (PS3.3 C.8.6.1)
-    capture.SourceImageSequence = [_refer(evidence)]
+    capture.SourceImageSequence = [refer_to_instance(evidence)]
     # Whether words in the picture name the patient (PS3.3 C.7.6.1.1.3): ours do not, so that the source's word stands.
     # Sources that say YES were refused; where one says nothing, nothing is said.
     if str(source.header.get("BurnedInAnnotation", "")).strip().upper() == "NO":
@@ -132,11 +132,3 @@ def _font_file() -> Path:
     from matplotlib import get_data_path
 
     return Path(get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-
-
-def _refer(evidence: Dataset) -> Dataset:
-    from pydicom import Dataset
-
-    reference = Dataset()
-    reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = evidence.SOPClassUID, evidence.SOPInstanceUID
-    return reference

@@ -2,7 +2,7 @@
 
 Nothing in DICOM says which image is a study's last. So a study is complete when no object of it came for a while and
 every model has answered. Each object that comes has a row until the results of its study were handed on after it: what
-a crash interrupts is done again, and a late image makes its study arrive again.
+a crash interrupts is done again, and a late image makes its study arrive again. So does a final report that is signed.
 """
 
 from __future__ import annotations

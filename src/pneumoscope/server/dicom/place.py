@@ -54,6 +54,15 @@ def refer_to(sop_class: str, sop_uid: str, series_uid: str, study_uid: str) -> D
     return reference
 
 
+def refer_to_instance(header: Dataset) -> Dataset:
+    """Return a reference to an image (PS3.3 10-11, SOP Instance Reference Macro)."""
+    from pydicom import Dataset
+
+    reference = Dataset()
+    reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = header.SOPClassUID, header.SOPInstanceUID
+    return reference
+
+
 def finish(made: Dataset, header: Dataset, model_name: str, at: float) -> bytes:
     """Set the tags that all objects share, and return the object as a file (PS3.10).
 

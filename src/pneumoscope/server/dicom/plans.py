@@ -13,20 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.server.dicom.capture import write_capture
+from pneumoscope.server.dicom.final_pdf import SOP_CLASS as PDF
+from pneumoscope.server.dicom.final_pdf import can_draw, list_lines, write_final_pdf
+from pneumoscope.server.dicom.final_read import NAME, write_final_read
 from pneumoscope.server.dicom.outlines import find_lungs, graph_of
 from pneumoscope.server.dicom.place import Place
 from pneumoscope.server.dicom.presentation import write_presentation
 from pneumoscope.server.dicom.report import write_report
 from pneumoscope.server.dicom.segmentation import ALGORITHM, write_segmentation
-from pneumoscope.server.dicom.sources import ImageAnswer, StudyAnswers
+from pneumoscope.server.dicom.sources import ImageAnswer, SignedRead, StudyAnswers
 from pneumoscope.server.settings import DicomSettings
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-ResultKind = Literal["report", "segmentation", "presentation", "capture"]
+ResultKind = Literal["report", "segmentation", "presentation", "capture", "final-read", "final-pdf"]
 """``report``: a model's answers about a study (SR). ``segmentation``: the lungs of an image (SEG). ``presentation``:
-their outline (GSPS). ``capture``: an answer as a picture (secondary capture), only where the server is set to."""
+their outline (GSPS). ``capture``: an answer as a picture (secondary capture), only where the server is set to.
+``final-read`` and ``final-pdf``: a reader's final report (SR and PDF)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class PlannedObject:
 
 def kinds_of(settings: DicomSettings) -> tuple[ResultKind, ...]:
     """Return what is made of a complete study."""
-    kinds: tuple[ResultKind, ...] = ("report", "segmentation", "presentation")
+    kinds: tuple[ResultKind, ...] = ("report", "segmentation", "presentation", "final-read", "final-pdf")
     return (*kinds, "capture") if settings.capture else kinds
 
 
@@ -106,6 +110,43 @@ def _plan_captures(answers: StudyAnswers) -> Iterable[PlannedObject]:
             )
 
 
+def _plan_final_reads(answers: StudyAnswers) -> Iterable[PlannedObject]:
+    for read in answers.reads:
+        write = partial(write_final_read, answers.sources, read)
+        yield _plan_read(answers, read, "final-read", "1.2.840.10008.5.1.4.1.1.88.22", 9904, write)
+
+
+def _plan_final_pdfs(answers: StudyAnswers) -> Iterable[PlannedObject]:
+    """Plan a page of each final report whose letters the font has; the others are structured reports only."""
+    for read in answers.reads:
+        lines = list_lines(read, answers.sources[0].header)
+        if can_draw(lines):
+            write = partial(write_final_pdf, answers.sources, read, lines)
+            yield _plan_read(answers, read, "final-pdf", PDF, 9905, write)
+
+
+def _plan_read(
+    answers: StudyAnswers,
+    read: SignedRead,
+    kind: ResultKind,
+    sop_class: str,
+    series_number: int,
+    write: Callable[[Place], Dataset],
+) -> PlannedObject:
+    return PlannedObject(
+        kind=kind,
+        sop_class=sop_class,
+        series_number=series_number,
+        model="",
+        subject=read.reader,
+        says=(*(source.digest for source in answers.sources), read.digest, "writer 1"),
+        header=answers.sources[0].header,
+        name=NAME,
+        finished=read.finished,
+        write=write,
+    )
+
+
 def _plan_outlines(
     answers: StudyAnswers,
     kind: ResultKind,
@@ -138,5 +179,7 @@ PLANS: Mapping[ResultKind, Callable[[StudyAnswers], Iterable[PlannedObject]]] = 
         "segmentation": _plan_segmentations,
         "presentation": _plan_presentations,
         "capture": _plan_captures,
+        "final-read": _plan_final_reads,
+        "final-pdf": _plan_final_pdfs,
     }
 )

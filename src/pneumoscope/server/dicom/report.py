@@ -92,7 +92,6 @@ def _build_group(answer: ImageAnswer, card: Card, identity: str) -> Measurements
         Measurement,
         MeasurementsAndQualitativeEvaluations,
         QualitativeEvaluation,
-        RelationshipTypeValues,
         SourceImageForMeasurementGroup,
         TextContentItem,
         TrackingIdentifier,
@@ -109,11 +108,11 @@ def _build_group(answer: ImageAnswer, card: Card, identity: str) -> Measurements
             name=card.name, version=str(card.version), parameters=[f"sha256 {identity}", DISCLAIMER]
         ),
         measurements=[
-            Measurement(name=_code(label, f"Score of {label}"), value=value, unit=codes.UCUM.NoUnits)
+            Measurement(name=private_code(label, f"Score of {label}"), value=value, unit=codes.UCUM.NoUnits)
             for label, value in (answer.result.get("probabilities") or {}).items()
         ],
         qualitative_evaluations=[
-            QualitativeEvaluation(name=_code(*name), value=_code(code, code)) for name, code, _ in said
+            QualitativeEvaluation(name=private_code(*name), value=private_code(code, code)) for name, code, _ in said
         ],
         source_images=[
             SourceImageForMeasurementGroup(
@@ -125,7 +124,7 @@ def _build_group(answer: ImageAnswer, card: Card, identity: str) -> Measurements
     # A code's meaning has 64 characters; the sentences stand beside the codes, whole.
     for name, code, sentence in said:
         if sentence != code:
-            text = TextContentItem(name=_code(*name), value=sentence, relationship_type=RelationshipTypeValues.CONTAINS)
+            text = TextContentItem(name=private_code(*name), value=sentence, relationship_type="CONTAINS")
             group[0].ContentSequence.append(text)
     return group
 
@@ -151,7 +150,7 @@ def list_evaluations(result: Mapping[str, Any]) -> list[tuple[tuple[str, str], s
     return [*said, (("audit", "Audit of the model"), audit, audit)]
 
 
-def _code(value: str, meaning: str) -> CodedConcept:
+def private_code(value: str, meaning: str) -> CodedConcept:
     """Return a code of the private scheme; a long value, or one of other letters, becomes a digest of itself."""
     from highdicom.sr import CodedConcept
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +19,17 @@ from pneumoscope.server.dicom.headers import as_evidence
 from pneumoscope.server.dicom.objects import load_header
 from pneumoscope.server.errors import ConflictError, NotFoundError
 from pneumoscope.server.inference import queue
-from pneumoscope.server.inference.models import Catalogue, InstalledModel
+from pneumoscope.server.inference.models import SHORT, Catalogue, InstalledModel
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import ArchivedObject, Image, RejectedObject, UploadedHeader
+from pneumoscope.server.storage.tables import (
+    Account,
+    ArchivedObject,
+    Image,
+    Read,
+    RejectedObject,
+    StoredPrediction,
+    UploadedHeader,
+)
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies import lookup
 
@@ -72,6 +80,37 @@ class ImageAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedRead:
+    """A reader's final report, with its addenda."""
+
+    reader: str
+    """Id of the account."""
+    name: str
+    """Of the account."""
+    labels: Mapping[str, float]
+    """How likely the reader found each, 0..1."""
+    conclusion: str | None
+    text: str
+    signed: float
+    """Seconds since 1970."""
+    addenda: tuple[tuple[float, str], ...]
+    """When each was signed, and its words."""
+    after: tuple[str, ...]
+    """Names of the models whose answers were shown before it was written."""
+
+    @property
+    def finished(self) -> float:
+        """When the newest part was signed."""
+        return max([self.signed, *(at for at, _ in self.addenda)])
+
+    @property
+    def digest(self) -> str:
+        """Of all that it says, and when."""
+        said = self.reader, dict(self.labels), self.conclusion, self.text, self.signed, self.addenda
+        return _digest(json.dumps(said, sort_keys=True))
+
+
+@dataclass(frozen=True, slots=True)
 class StudyAnswers:
     """The images of a study, in the order in which they came, and each model's answers about them in this order."""
 
@@ -80,6 +119,8 @@ class StudyAnswers:
     answers: Mapping[str, tuple[ImageAnswer, ...]]
     """By the model's identity; only models that are here and not switched off."""
     models: Mapping[str, InstalledModel]
+    reads: tuple[SignedRead, ...]
+    """Final reports, one for a reader."""
     files: Path
     """Folder of the stored pixels."""
 
@@ -102,6 +143,7 @@ def gather(store: Store, catalogue: Catalogue, study: str) -> StudyAnswers:
         if any(row.result is None for row in rows):
             raise ConflictError("an answer about this study", "is not there yet.", "Ask again when it is.")
         sources = _list_sources(store, session, study)
+        signed = _list_reads(session, catalogue, study)
         off = {model for model in {row.model for row in rows} if queue.is_switched_off(session, model)}
     if not sources:
         raise NotFoundError(
@@ -121,7 +163,7 @@ def gather(store: Store, catalogue: Catalogue, study: str) -> StudyAnswers:
         if identity in models
     }
     answered = {identity: said for identity, said in answers.items() if said}
-    return StudyAnswers(study, sources, answered, models, store.settings.files)
+    return StudyAnswers(study, sources, answered, models, signed, store.settings.files)
 
 
 def _list_sources(store: Store, session: Transaction, study: str) -> tuple[SourceImage, ...]:
@@ -150,6 +192,40 @@ def _list_sources(store: Store, session: Transaction, study: str) -> tuple[Sourc
         if row.id not in sources and all(header.get(keyword) for keyword in _REFERRED):
             sources[row.id] = SourceImage(row.id, header, row.sha256, _digest(text, row.sha256), row.width, row.height)
     return tuple(sources.values())
+
+
+def _list_reads(session: Transaction, catalogue: Catalogue, study: str) -> tuple[SignedRead, ...]:
+    """Return the final reports about a study, the earliest first."""
+    query = select(Read, Account.name).outerjoin(Account, Account.id == Read.reader)
+    query = query.where(Read.study == study, Read.stage == "aided", Read.state != "draft")
+    finals: dict[str, tuple[Read, str]] = {}
+    addenda: dict[str, list[tuple[float, str]]] = {}
+    for row, name in session.execute(query.order_by(Read.version)):
+        if row.state == "final":
+            finals[row.reader] = row, name or row.reader
+        else:
+            addenda.setdefault(row.reader, []).append((row.at, row.content["text"]))
+    reads = [
+        SignedRead(
+            reader=reader,
+            name=name,
+            labels=row.content["likelihoods"],
+            conclusion=row.content["conclusion"],
+            text=row.content["text"],
+            signed=row.at,
+            addenda=tuple(addenda.get(reader, ())),
+            after=_name_models(session, catalogue, row.displayed),
+        )
+        for reader, (row, name) in finals.items()
+    ]
+    return tuple(sorted(reads, key=lambda read: read.signed))
+
+
+def _name_models(session: Transaction, catalogue: Catalogue, predictions: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of the models that gave some answers."""
+    asked = session.scalars(select(StoredPrediction.model).where(StoredPrediction.id.in_(predictions)).distinct())
+    known = catalogue.list_models()
+    return tuple(sorted(known[model].card.name if model in known else model[:SHORT] for model in asked))
 
 
 def _digest(*parts: str) -> str:

@@ -18,7 +18,7 @@ from pneumoscope.server.reading.shown import find_displayed, find_shown_studies
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
-from pneumoscope.server.storage.tables import Event, Read
+from pneumoscope.server.storage.tables import ArchivedObject, ArrivingObject, Event, Read
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies.lookup import get_study
 
@@ -135,7 +135,16 @@ def add_version(store: Store, session: Transaction, study: str, reader: str, sen
     )
     session.add(row)
     session.add(Event(kind="read", study=study, subject=row.id, state=row.state, at=row.at))
+    if store.settings.dicom is not None and row.stage == "aided" and row.state != "draft":
+        _announce(session, row)
     return row
+
+
+def _announce(session: Transaction, row: Read) -> None:
+    """Let the results of a study that came from a DICOM network be handed on again, with this report among them."""
+    came = select(ArchivedObject.key).where(ArchivedObject.study == row.study)
+    if session.scalar(came.limit(1)) is not None:
+        session.add(ArrivingObject(key=f"read-{row.id}", study=row.study, received=row.at))
 
 
 def _check(sent: NewRead, earlier: Sequence[Read], displayed: Sequence[str], *, reads_first: bool) -> None:

@@ -345,11 +345,11 @@ class ResultObject(Base):
 
 
 class ArrivingObject(Base):
-    """An object that came after the results of its study were last handed on, if ever."""
+    """An object that came, or a final report that was signed, since the results of its study were last handed on."""
 
     __tablename__ = "arriving_objects"
     key: Mapped[str] = mapped_column(primary_key=True)
-    """See `ArchivedObject`."""
+    """Of the object, see `ArchivedObject`; or of the report, ``read-`` and its number."""
     study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
     received: Mapped[float]
 

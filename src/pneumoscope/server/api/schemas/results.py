@@ -35,7 +35,7 @@ class ResultOut(BaseModel):
             sop_class=row.sop_class,
             kind=cast(ResultKind, row.kind),
             model=row.model[:SHORT] or None,
-            image=row.subject or None,
+            image=None if row.kind.startswith("final") else row.subject or None,
             state=cast(ResultState, row.state),
             predecessor=row.predecessor,
             made=as_time(row.made),
