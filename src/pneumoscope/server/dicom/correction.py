@@ -13,11 +13,12 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
+from pneumoscope.server.dicom.retraction import arrive_again
 from pneumoscope.server.inference import queue
 from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.audit_log import AuditEntry
-from pneumoscope.server.storage.database import Store, now
-from pneumoscope.server.storage.tables import ArchivedObject, ArrivingObject, ExamIdentity, Identity, Image, Study
+from pneumoscope.server.storage.database import Store
+from pneumoscope.server.storage.tables import ArchivedObject, ExamIdentity, Identity, Image, Study
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies.patients import join_person, match_person
 from pneumoscope.server.uploads.deidentify import DecodedUpload
@@ -87,7 +88,7 @@ def correct(store: Store, session: Transaction, correction: HeaderCorrection, ac
         image.facts = decoded.facts
         session.flush()
         queue.enqueue(store, session, [(row.study, row.image)], correction.models, account)
-    session.merge(ArrivingObject(key=key, study=row.study, received=now()))
+    arrive_again(session, row.study)
     session.studies.clear()  # what was looked up of patients holds no more
     audit_log.record(session, AuditEntry(account, "C-STORE of a corrected header", row.study, address, status=200))
     return row.study

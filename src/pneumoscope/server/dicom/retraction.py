@@ -21,7 +21,7 @@ from pneumoscope.server.errors import ConflictError
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
-from pneumoscope.server.storage.tables import ArchivedObject, ArrivingObject, OutboundItem, ResultObject, table_of
+from pneumoscope.server.storage.tables import ArrivingObject, OutboundItem, ResultObject, table_of
 from pneumoscope.server.storage.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -159,12 +159,13 @@ def _write(
             for name, commit in each.destinations
         ],
     )
-    _arrive_again(session, study)
+    arrive_again(session, study)
     return True
 
 
-def _arrive_again(session: Transaction, study: str) -> None:
-    """Let a study be complete once more, after its quiet time."""
-    key = session.scalar(select(ArchivedObject.key).where(ArchivedObject.study == study).limit(1))
-    if key is not None:
-        session.merge(ArrivingObject(key=key, study=study, received=now()))
+def arrive_again(session: Transaction, study: str) -> None:
+    """Let a study be complete once more, after its quiet time: its results have to be made again.
+
+    The row is a new one, since those of the study's objects may be deleted at this moment by a look that has begun.
+    """
+    session.add(ArrivingObject(key=f"again-{new_id()}", study=study, received=now()))

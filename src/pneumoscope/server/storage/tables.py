@@ -349,7 +349,8 @@ class ArrivingObject(Base):
 
     __tablename__ = "arriving_objects"
     key: Mapped[str] = mapped_column(primary_key=True)
-    """Of the object, see `ArchivedObject`; or of the report, ``read-`` and its number."""
+    """Of the object, see `ArchivedObject`; or of the report, ``read-`` and its number; ``again-``
+    and a new one where results have to be made again."""
     study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
     received: Mapped[float]
 
