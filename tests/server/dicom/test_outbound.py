@@ -330,6 +330,8 @@ def test_admins_see_where_results_went_and_send_dead_letters_again(settings: Set
         (item,) = client.get("/api/archive/queue", params={"state": "dead"})
         assert (item["study"], item["kind"], item["last_error"]) == (study, "report", "status C000")
         assert client.get("/api/archive/queue", params={"state": "sent"}) == []
+        figures = client("GET", "/metrics").text
+        assert 'pneumoscope_outbound{destination="research",state="dead"} 1.0' in figures
         run = client("POST", "/api/archive/dry-run", json={"study": study}).json()
         assert [each["kind"] for each in run if each["destinations"]] == ["report"]
         assert client("POST", "/api/archive/dry-run", json={"study": "none"}).status_code == 404

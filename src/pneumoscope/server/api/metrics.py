@@ -11,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
+from pneumoscope.server.dicom.outbound_queue import count_items
 from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import Image, StoredPrediction, Study
 
@@ -60,12 +61,20 @@ class _StoreCollector(Collector):
                 "studies": session.scalar(select(func.count()).select_from(Study)),
                 "images": session.scalar(select(func.count()).select_from(Image)),
             }
+            waiting = count_items(session)
         predictions = GaugeMetricFamily(
             "pneumoscope_predictions", "Predictions in the store", labels=["model", "state"]
         )
         for model, state, count in states:
             predictions.add_metric([model[:12], state], count)
         yield predictions
+        outbound = GaugeMetricFamily(
+            "pneumoscope_outbound", "Results that go, or went, to archives", labels=["destination", "state"]
+        )
+        for destination, by_state in waiting.items():
+            for state, count in by_state.items():
+                outbound.add_metric([destination, state], count)
+        yield outbound
         for name, number in counts.items():
             yield GaugeMetricFamily(f"pneumoscope_{name}", f"{name.capitalize()} in the store", value=number or 0)
         free = shutil.disk_usage(self._store.settings.home).free
