@@ -225,6 +225,7 @@ def run(options: argparse.Namespace, folder: Path) -> bool:
                 killer.join()
                 killer = threading.Timer(random.random(), restart)
                 killer.start()
+            time.sleep(max(0.0, begun + number * options.pace - time.monotonic()))
             modality.send(make_study(pictures, number))
             if number % max(1, options.studies // 20) == 0:
                 with suppress(psutil.NoSuchProcess):
@@ -267,6 +268,7 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=10_000)
     parser.add_argument("--kills", type=int, default=0, help="times the server is killed with SIGKILL")
     parser.add_argument("--outage", type=float, default=0, help="seconds for which the archive is stopped")
+    parser.add_argument("--pace", type=float, default=0, help="seconds between two studies; 0: as fast as they go")
     parser.add_argument("--quiet", type=float, default=1, help="--dicom-quiet-seconds of the server")
     parser.add_argument("--size", type=int, default=512, help="pixels of a side")
     parser.add_argument("--workers", type=int, default=1)
