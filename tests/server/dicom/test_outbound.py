@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -343,6 +344,13 @@ def test_admins_see_where_results_went_and_send_dead_letters_again(settings: Set
         wait_for(client, "dead")
         again = list_entries(client.app.state.context.store)
         assert "POST /api/archive/queue/{item}/retry" in {entry.action for entry in again}
+
+
+def test_no_dry_run_before_the_own_read(settings: Settings, tmp_path: Path) -> None:
+    with sending(replace(settings, read_first=True), tmp_path, free_port()) as client:
+        study = receive(client, dicom()).study
+        predict_all(client)
+        assert client("POST", "/api/archive/dry-run", json={"study": study}).status_code == 403
 
 
 def test_a_server_without_routes_says_so(settings: Settings) -> None:

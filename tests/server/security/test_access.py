@@ -125,6 +125,10 @@ def test_readers_lack_the_rights_of_admins_and_see_no_names(client: Client) -> N
         ("GET", f"/api/studies/{study}/results/2.25.1", None),
         ("GET", "/metrics", None),
         ("GET", "/api/audit", None),
+        ("GET", "/api/archive/destinations", None),
+        ("GET", "/api/archive/queue", None),
+        ("POST", "/api/archive/queue/1/retry", None),
+        ("POST", "/api/archive/dry-run", {"study": study}),
         ("POST", f"/api/models/{model}/switch", {"on": False, "reason": "because"}),
     ]:
         assert client(method, path, json=body).status_code == 403, path
