@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from pneumoscope.core.errors import UsageError
-from pneumoscope.server.dicom import outbound_queue
+from pneumoscope.server.dicom import outbound, outbound_queue
 from pneumoscope.server.dicom.outbound import pause_after
 from pneumoscope.server.dicom.results import read_result
 from pneumoscope.server.dicom.returned import RETURNED
@@ -235,6 +235,24 @@ def refusing(
         yield server.server_address[1], sent
     finally:
         server.shutdown()
+
+
+def test_a_volume_that_is_away_makes_no_dead_letter(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound, "_ERROR_SECONDS", 0.1)
+    with refusing(0x0000) as (port, sent), sending(settings, tmp_path, port) as client:
+        studies = hand_on(client)
+        wait_for(client, "sent")
+        aside = settings.home / "aside"
+        settings.files.rename(aside)
+        with client.app.state.context.store.write() as session:
+            session.query(OutboundItem).update({"state": "queued"})
+        time.sleep(2.5)  # some looks
+        assert [each.state for each in items(client)] == ["queued"] * len(studies)
+        aside.rename(settings.files)
+        wait_for(client, "sent")
+        assert len(sent) == 2
 
 
 def test_what_can_never_be_stored_is_dead_at_once_and_sent_again_by_hand(settings: Settings, tmp_path: Path) -> None:

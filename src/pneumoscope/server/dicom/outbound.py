@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _LOOK_SECONDS = 1.0
 """Between two looks whether anything is due."""
+_ERROR_SECONDS = 10.0
+"""Before the next look where the database or the files do not answer."""
 _ASK_EVERY = 10
 """Associations after which an archive is asked to commit itself although more waits."""
 _SUCCESS, _UNKNOWN_EVENT = 0x0000, 0x0113
@@ -127,7 +129,7 @@ class Outbound:
                     busy = self._ask_commitments(name) > 0 or busy
             except Exception as error:  # a database that does not answer for a while; nothing is lost
                 log.error("sending to an archive: %s", type(error).__name__)
-                busy = False
+                busy = self._stop.wait(_ERROR_SECONDS)
             if not busy:
                 self._stop.wait(_LOOK_SECONDS)
 
@@ -136,6 +138,7 @@ class Outbound:
         with self._store.read() as session:
             if not outbound_queue.has_due(session, name):
                 return 0
+        self._store.check_files()  # results that can't be read now are not lost
         worker = new_id()
         claims = self._store.commit(lambda session: outbound_queue.claim(session, name, worker))
         if not claims:
