@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -139,3 +141,24 @@ def test_a_study_without_objects_has_no_results(settings: Settings) -> None:
         (study,) = client.get("/api/studies")["studies"]
         with pytest.raises(NotFoundError):
             make(client, study["id"])
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_several_at_once_make_one_object(settings: Settings, database: str, request: pytest.FixtureRequest) -> None:
+    if database == "postgresql":
+        settings = replace(settings, database=request.getfixturevalue("postgres"))
+    with serve_client(node_of(settings)) as client:
+        study = receive(client, dicom(FIRST)).study
+        predict_all(client)
+        for tags, value, count in ((None, 0, 1), (LATE, 900, 2)):
+            if tags is not None:
+                receive(client, dicom(tags, value=value))
+                predict_all(client)
+            with ThreadPoolExecutor(4) as pool:
+                made = list(pool.map(lambda _: make(client, study), range(4)))
+            assert len({tuple(each) for each in made}) == 1
+            kept = rows(client)
+            assert len(kept) == count
+            assert [uid for uid, row in kept.items() if row.state == "current"] == made[0]
+            sealed = {path.name.partition(".")[0] for path in settings.files.rglob("*.sealed")}
+            assert sealed == {row.blob for row in kept.values()}  # what the others wrote is gone
