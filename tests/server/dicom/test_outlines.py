@@ -170,6 +170,31 @@ def test_outlines_are_made_for_each_image(settings: Settings) -> None:
             assert (read.StudyInstanceUID, str(read.PatientName)) == (FIRST["StudyInstanceUID"], "Doe^Jane")
 
 
+def test_outlines_of_an_image_that_a_later_answer_refuses_are_set_aside(settings: Settings) -> None:
+    with serve_client(node_of(settings)) as client:
+        context = client.app.state.context
+        study = receive(client, dicom(FIRST)).study
+        predict_all(client)
+
+        def answer(**values: Any) -> list[str]:
+            with context.store.write() as session:
+                row = session.query(StoredPrediction).one()
+                row.result = {**row.result, "lungs": LUNGS, "refused": False, **values}
+            return make_results(context.store, context.catalogue, study, ["segmentation"])
+
+        def state_of(sop_uid: str) -> str:
+            with context.store.read() as session:
+                return str(session.get_one(ResultObject, sop_uid).state)
+
+        (made,) = answer()
+        assert answer(refused=True) == []
+        assert state_of(made) == "superseded"
+        assert answer() == [made]
+        assert state_of(made) == "current"
+        (other,) = answer(lungs={**LUNGS, "rows": ROWS[::-1]})
+        assert (state_of(made), state_of(other)) == ("superseded", "current")
+
+
 @pytest.mark.shared
 def test_real_radiographs_become_objects_without_faults(settings: Settings, shared: Path, tmp_path: Path) -> None:
     asked = DicomSettings(port=0, models=("opacity",), capture=True)

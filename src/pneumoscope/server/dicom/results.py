@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pneumoscope.core.errors import ImageError, UsageError
 from pneumoscope.server.dicom.place import Place, derive_uid, finish, refer_to
 from pneumoscope.server.dicom.plans import PLANS, PlannedObject, ResultKind, plan_reports
-from pneumoscope.server.dicom.sources import gather
+from pneumoscope.server.dicom.sources import StudyAnswers, gather
 from pneumoscope.server.errors import ConflictError, DamagedError, ForbiddenError, NotFoundError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.inference.models import Catalogue
@@ -56,6 +56,7 @@ def make_results(store: Store, catalogue: Catalogue, study: str, kinds: Sequence
     answers = gather(store, catalogue, study)
     planned = [one for kind in kinds for one in PLANS[kind](answers)]
     made = [_make_if_possible(store, study, one) for one in planned]
+    _set_aside(store, answers, kinds, planned)
     return [sop_uid for sop_uid in made if sop_uid is not None]
 
 
@@ -183,7 +184,9 @@ def _make(store: Store, study: str, planned: PlannedObject) -> str | None:
         with store.read() as session:
             last, number = _find_last(session, study, planned), 1 + _count_series(session, study, planned)
         if last is not None and _uid_of(planned, last.predecessor) == last.sop_uid:
-            return last.sop_uid if last.state == "current" else None
+            if last.state == "superseded":  # it was set aside, and an answer says again what it says
+                _set_state(store, [last.sop_uid], "superseded", "current")
+            return None if last.state == "retracted" else last.sop_uid
         if (sop_uid := _add(store, study, planned, last, number)) is not None:
             return sop_uid
         with store.read() as session:
@@ -234,6 +237,29 @@ def _add(store: Store, study: str, planned: PlannedObject, last: ResultObject | 
     if not added:  # after any other error the row may be there all the same: `remove_leftovers` decides
         blobs.delete(store.settings.files, blob)
     return place.sop_uid if added else None
+
+
+def _set_aside(
+    store: Store, answers: StudyAnswers, kinds: Sequence[ResultKind], planned: Sequence[PlannedObject]
+) -> None:
+    """Mark as superseded what no answer asks for any more, such as the lungs of an image that a later one refuses."""
+    wanted = {(one.kind, one.model, one.subject) for one in planned}
+    query = select(ResultObject).where(
+        ResultObject.study == answers.study,
+        ResultObject.kind.in_(kinds),
+        ResultObject.model.in_(list(answers.answers)),
+        ResultObject.state == "current",
+    )
+    with store.read() as session:
+        rows = session.scalars(query).all()
+    if stale := [row.sop_uid for row in rows if (row.kind, row.model, row.subject) not in wanted]:
+        _set_state(store, stale, "current", "superseded")
+
+
+def _set_state(store: Store, sop_uids: Sequence[str], before: str, after: str) -> None:
+    with store.write() as session:
+        rows = ResultObject.sop_uid.in_(sop_uids), ResultObject.state == before
+        session.execute(update(ResultObject).where(*rows).values(state=after))
 
 
 def _find_last(session: Transaction, study: str, planned: PlannedObject) -> ResultObject | None:
