@@ -162,7 +162,7 @@ def retrieve_metadata(
 
 def _receiver_of(context: Context) -> Receiver:
     if context.node is None:
-        raise NotFoundError("service", "is off: this server is no DICOM node.", "Start it with `--dicom`.")
+        raise NotFoundError("service", "is off: this server is no DICOM node.", "An administrator starts it as one.")
     return context.node.receiver
 
 
