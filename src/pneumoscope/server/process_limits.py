@@ -1,14 +1,12 @@
-"""Limits that the operating system holds a process to: its memory and its computing time (POSIX setrlimit).
+"""Limits that the operating system holds a process to: its memory (setrlimit) and its computing time (setitimer).
 
 They are the last line behind the limits of each decoder: a library that asks for gigabytes gets no memory, and one that
-never ends is ended, whatever the file was. Windows has no such call; there the limits of time of the server remain.
+never ends is ended, whatever the file was. Windows has no such calls; there the limits of time of the server remain.
 """
 
 from __future__ import annotations
 
-import math
 import signal
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +15,7 @@ try:
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
-OUT_OF_TIME = -int(getattr(signal, "SIGXCPU", 0)) or None
+OUT_OF_TIME = -int(getattr(signal, "SIGPROF", 0)) or None
 """Exit code of a process that has used up its computing time; None where there is no such limit."""
 
 
@@ -41,10 +39,10 @@ def limit_computing_time(seconds: float | None) -> None:
     """Let this process compute for so many seconds more; then the system ends it with `OUT_OF_TIME`.
 
     Args:
-        seconds: Of all threads together (RLIMIT_CPU counts whole seconds, so up to one is added); None: no limit.
+        seconds: Of all threads together, more than 0; None: no limit. RLIMIT_CPU would count whole seconds alone.
     """
-    with suppress(OSError, ValueError):
-        _set_soft("RLIMIT_CPU", None if seconds is None else math.ceil(time.process_time() + seconds))
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_PROF, 0 if seconds is None else seconds)
 
 
 def _set_soft(name: str, limit: int | None) -> None:

@@ -30,7 +30,7 @@ from pneumoscope.server.uploads.turns import FairTurns
 from server.sample_files import dicom, png
 
 _SLOW_SIDE = 9500
-"""Side of a square that takes more than a second to decode: the system counts computing time in whole seconds."""
+"""Side of a square that takes about a second to decode."""
 _LARGEST: dict[str, int] = {"max_pixels": 100_000_000, "decoder_memory": 4 * 2**30}
 """Settings under which it is not refused for its size."""
 
