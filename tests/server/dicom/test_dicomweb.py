@@ -296,6 +296,8 @@ def test_results_are_retrieved_in_their_own_bytes(filled: Client) -> None:
     (metadata,) = web.retrieve_series_metadata("1.2.826.7", series)
     assert "ContentSequence" in pydicom.Dataset.from_json(metadata)
     assert filled("GET", address, headers={"Accept": "image/jpeg"}).status_code == 406
+    (everything,) = web.search_for_instances(search_filters={"SOPInstanceUID": sop_uid}, fields=["all"])
+    assert "0040A730" not in everything  # ContentSequence: a search shows no answer
     image = f"{BASE}/studies/1.2.826.7/series/1.2.826.7.1/instances/1.2.826.7.1.1"
     refused = filled("GET", image)
     assert refused.status_code == 404
@@ -311,6 +313,8 @@ def test_results_wait_for_the_own_read(settings: Settings) -> None:
         make_results(context.store, context.catalogue, study, ["report"])
         assert client("GET", f"{BASE}/studies/1.2.826.7").status_code == 403
         assert len(client.get(f"{BASE}/studies/1.2.826.7/metadata")) == 1  # the image's alone
+        assert uids(connect(client).search_for_instances("1.2.826.7"), "00080018") == ["1.2.826.7.1.1"]
+        assert connect(client).search_for_studies(search_filters={"ModalitiesInStudy": "SR"}) == []
 
 
 def test_names_are_for_accounts_that_may_see_them(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import select, tuple_
 
 from pneumoscope.server.dicom.matching import ATTRIBUTES, Tags, WebQuery, list_values
-from pneumoscope.server.dicom.results import read_result
+from pneumoscope.server.dicom.results import export_result, read_result
 from pneumoscope.server.errors import ForbiddenError, NotFoundError
 from pneumoscope.server.reading import shown
 from pneumoscope.server.reading.reads import withheld_reason
@@ -66,13 +66,17 @@ class WebMatches:
     """False: the search ended at `MOST_EXAMINED`."""
 
 
-def search(store: Store, query: WebQuery, base: str) -> WebMatches:
+def search(store: Store, query: WebQuery, base: str, reader: str) -> WebMatches:
     """Return what a query asks for, from the study that came last to the first.
+
+    Results that the reader may not see yet are left out. Of the others no sequence is returned, since what a model said
+    is in one, and this is not recorded as shown.
 
     Args:
         store: The store.
         query: What is asked for.
         base: Address of the service, for what can be retrieved.
+        reader: Id of the account, which may see names.
     """
     of_study = {
         keyword: value
@@ -83,7 +87,7 @@ def search(store: Store, query: WebQuery, base: str) -> WebMatches:
     left_out = examined = 0
     for batch in _list_studies(store, query):
         examined += len(batch)
-        images, rows = _load_images(store, batch), _load_result_rows(store, batch)
+        images, rows = _load_images(store, batch), _load_visible_rows(store, batch, reader)
         for study in batch:
             if not images[study] or not coarse.matches(images[study][0].tags):
                 continue
@@ -136,7 +140,7 @@ def read_metadata(store: Store, objects: Sequence[WebObject], reader: str) -> li
     results = [one for one in objects if one.result]
     if results and (why := _show(store, results[0].study, reader)) is not None:
         if len(results) == len(objects):
-            raise _withheld(why)
+            raise ForbiddenError("the result", f"is withheld: {why}.", code="withheld")
         objects = [one for one in objects if not one.result]
     return [one.tags for one in objects]
 
@@ -151,9 +155,7 @@ def read_objects(store: Store, objects: Sequence[WebObject], reader: str) -> lis
     results = [one for one in objects if one.result]
     if not results:
         raise NotFoundError("object", "is an image, and its file is not kept here.", "Ask the archive that sent it.")
-    if (why := _show(store, results[0].study, reader)) is not None:
-        raise _withheld(why)
-    return [read_result(store, one.value("SOPInstanceUID")) for one in results]
+    return [export_result(store, one.study, one.value("SOPInstanceUID"), reader) for one in results]
 
 
 def _show(store: Store, study: str, reader: str) -> str | None:
@@ -164,10 +166,6 @@ def _show(store: Store, study: str, reader: str) -> str | None:
             rows = [row for row in lookup.predictions_of(session, [study])[study] if row.result is not None]
             shown.record_display(session, rows, reader, "result")
     return why
-
-
-def _withheld(why: str) -> ForbiddenError:
-    return ForbiddenError("the result", f"is withheld: {why}.", code="withheld")
 
 
 def _list_studies(store: Store, query: WebQuery) -> Iterator[list[str]]:
@@ -228,6 +226,16 @@ def _load_result_rows(
     return rows
 
 
+def _load_visible_rows(store: Store, studies: Sequence[str], reader: str) -> dict[str, list[ResultObject]]:
+    """Return the results of studies that a reader may see by now."""
+    rows = _load_result_rows(store, studies)
+    with store.read() as session:
+        for study, found in rows.items():
+            if found and withheld_reason(session, store.settings, study, reader) is not None:
+                found.clear()
+    return rows
+
+
 def _open_result(store: Store, row: ResultObject) -> WebObject:
     """Return a result with its tags, less its pixels."""
     from pydicom import dcmread
@@ -235,6 +243,10 @@ def _open_result(store: Store, row: ResultObject) -> WebObject:
     data = dcmread(BytesIO(read_result(store, row.sop_uid)), stop_before_pixels=True)
     data.pop("EncapsulatedDocument", None)
     return WebObject(row.study, data.to_json_dict(), True)
+
+
+def _without_sequences(one: WebObject) -> WebObject:
+    return replace(one, tags={tag: element for tag, element in one.tags.items() if element["vr"] != "SQ"})
 
 
 def _list_level(
@@ -252,7 +264,7 @@ def _list_level(
             shared |= _element("00081190", "UR", address)
         yield {**images[0].tags, **shared}
         return
-    objects = [*images, *(_open_result(store, row) for row in rows)]
+    objects = [*images, *(_without_sequences(_open_result(store, row)) for row in rows)]
     if query.level == "instance":
         for one in objects:
             where = f"{address}/series/{one.value('SeriesInstanceUID')}/instances/{one.value('SOPInstanceUID')}"

@@ -17,7 +17,8 @@ from pneumoscope.server.api.routes import (
 )
 
 _MODULES = (
-    system, accounts, uploads, studies, results, search, reads, models, device, dashboard, outbound, archive, dicomweb,
-)  # fmt: skip
+    *(system, accounts, uploads, studies, results, search, reads, models, device, dashboard),
+    *(outbound, archive, dicomweb),
+)
 ROUTERS = tuple(module.create_router for module in _MODULES)
 """Functions that each return one router."""

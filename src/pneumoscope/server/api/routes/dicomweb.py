@@ -113,7 +113,7 @@ def _search(
     _check_accept(request, JSON)
     given = {keyword: uid for keyword, uid in fixed.items() if uid is not None}
     query = read_query(level, request.query_params.multi_items(), given)
-    matches = web.search(context.store, query, f"{request.base_url}{PREFIX[1:]}")
+    matches = web.search(context.store, query, f"{request.base_url}{PREFIX[1:]}", user.id)
     warnings = list(query.warnings)
     if not matches.complete:
         warnings.append(f"The search ended after {web.MOST_EXAMINED} studies; name a patient or a study.")
