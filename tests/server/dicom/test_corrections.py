@@ -94,6 +94,8 @@ def test_a_rejected_image_is_in_no_result_and_a_note_follows_what_was_sent(
             assert send_note(client, note(image(2))) == SUCCESS
         (retracted, rejection) = sorted(results(client).values(), key=lambda row: row.made)
         assert (retracted.sop_uid, retracted.state, rejection.kind) == (first.sop_uid, "retracted", "rejection")
+        shown = client.get(f"/api/studies/{study}/results")
+        assert {(row["kind"], row["state"]) for row in shown} == {("report", "retracted"), ("rejection", "current")}
         outbound.hand_on(study)
         assert len(wait_for(client, "sent")) == 3
         stored = archive.read_instances()

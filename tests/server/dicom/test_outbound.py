@@ -19,7 +19,6 @@ import yaml
 
 from pneumoscope.core.errors import UsageError
 from pneumoscope.server.dicom import outbound, outbound_queue
-from pneumoscope.server.dicom.outbound import pause_after
 from pneumoscope.server.dicom.results import read_result
 from pneumoscope.server.dicom.returned import RETURNED
 from pneumoscope.server.dicom.routing import RetryRule
@@ -209,7 +208,7 @@ def test_a_sender_that_dies_after_the_answer_sends_the_same_object_again(
 def test_pauses_double_up_to_the_longest() -> None:
     retry = RetryRule(first_seconds=5, longest_seconds=900)
     for attempts, whole in ((1, 5), (2, 10), (3, 20), (8, 640), (9, 900), (10_000, 900)):
-        pauses = [pause_after(retry, attempts) for _ in range(200)]
+        pauses = [retry.pause_after(attempts) for _ in range(200)]
         assert whole / 2 <= min(pauses) < max(pauses) <= whole
 
 

@@ -165,7 +165,7 @@ def test_commitments(shared_store: Store) -> None:
     assert not shared_store.commit(lambda session: commitment.begin_request(session, "research", "1.2.4", retry))
 
     def report(request: str, kept: list[str], failed: dict[str, int]) -> int:
-        return shared_store.commit(lambda session: commitment.write_report(session, request, kept, failed))
+        return shared_store.commit(lambda session: commitment.write_report(session, request, kept, failed, retry))
 
     for request in ("", "1.2.4"):
         assert report(request, uids, {}) == 0
@@ -174,8 +174,23 @@ def test_commitments(shared_store: Store) -> None:
         assert outbound_queue.count_items(session) == {"research": {"committed": 1, "queued": 1, "sent": 1}}
         again = session.query(OutboundItem).filter_by(state="queued").one()
         assert (again.sop_uid, again.last_error) == (uids[1], "the archive does not keep it (reason 0112)")
+        assert again.next_attempt > now() + retry.first_seconds / 4  # an archive that denies it is not asked at once
     with shared_store.write() as session:  # an hour and more without its word about the third
         session.query(OutboundItem).filter_by(state="sent").update({"sent": now() - 3601, "ask_at": now() - 1})
     assert shared_store.commit(lambda session: commitment.begin_request(session, "research", "1.2.5", retry)) == []
     with shared_store.read() as session:
         assert outbound_queue.count_items(session)["research"]["dead"] == 1
+
+
+def test_what_an_archive_takes_and_never_keeps_is_a_dead_letter(shared_store: Store) -> None:
+    """Each new success makes `sent` newer: the time counts from when the result was queued."""
+    uids, retry = add_results(shared_store, 1), RetryRule(dead_after_hours=1)
+    queue(shared_store, uids)
+    with shared_store.write() as session:
+        session.query(OutboundItem).update({"queued": now() - 3601})
+    (claim,) = shared_store.commit(lambda session: outbound_queue.claim(session, "research", "first"))
+    shared_store.commit(lambda session: outbound_queue.finish(session, claim, WHERE))
+    shared_store.commit(lambda session: commitment.begin_request(session, "research", "1.2.3", retry))
+    shared_store.commit(lambda session: commitment.write_report(session, "1.2.3", [], {uids[0]: 0x0112}, retry))
+    with shared_store.read() as session:
+        assert outbound_queue.count_items(session) == {"research": {"dead": 1}}

@@ -7,7 +7,6 @@ it. An archive that does not answer is asked again every hour; one that never do
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from sqlalchemy import and_, bindparam, select, update
 
@@ -75,28 +74,36 @@ def postpone_request(session: Transaction, request: str, pause: float, error: st
     session.connection().execute(update(_TABLE).where(own).values(ask_at=now() + pause, last_error=error))
 
 
-def write_report(session: Transaction, request: str, kept: Sequence[str], failed: Mapping[str, int]) -> int:
+def write_report(
+    session: Transaction, request: str, kept: Sequence[str], failed: Mapping[str, int], retry: RetryRule
+) -> int:
     """Write down an archive's answer; return how many objects it was about.
 
-    What it does not keep is sent again. An answer to a request that nobody made, or to an older one, changes nothing.
+    What it does not keep is sent again after a pause, as if it had refused it. An answer to a request that nobody made,
+    or to an older one, changes nothing.
 
     Args:
         session: The transaction.
         request: Transaction UID.
         kept: SOP instances that it keeps.
         failed: SOP instances that it does not keep, and its reasons (PS3.3 C.14).
+        retry: How long the pause is, and when an object is a dead letter.
     """
     if not request:
         return 0
-    own = and_(_TABLE.c.request == request, _TABLE.c.state == "sent")
+    own, time = and_(_TABLE.c.request == request, _TABLE.c.state == "sent"), now()
     connection, count = session.connection(), 0
-
-    def write(sop_uids: Sequence[str], **values: Any) -> int:
-        return connection.execute(update(_TABLE).where(own, _TABLE.c.sop_uid.in_(sop_uids)).values(values)).rowcount
-
     if kept := [each for each in kept if each not in failed]:
-        count += write(kept, state="committed", ask_at=None, last_error="")
-    for sop_uid, reason in failed.items():
-        words = f"the archive does not keep it (reason {reason:04X})"
-        count += write([sop_uid], state="queued", ask_at=None, request=None, next_attempt=now(), last_error=words)
+        write = update(_TABLE).where(own, _TABLE.c.sop_uid.in_(kept))
+        count += connection.execute(write.values(state="committed", ask_at=None, last_error="")).rowcount
+    items = select(_TABLE.c.id, _TABLE.c.sop_uid, _TABLE.c.attempts, _TABLE.c.queued)
+    for row in connection.execute(items.where(own, _TABLE.c.sop_uid.in_(list(failed)))).all():
+        dead = time - row.queued > retry.dead_after_hours * _HOUR
+        values = {
+            **{"state": "dead" if dead else "queued", "ask_at": None, "request": None},
+            **{"next_attempt": time + retry.pause_after(max(1, row.attempts))},
+            **{"last_error": f"the archive does not keep it (reason {failed[row.sop_uid]:04X})"},
+        }
+        connection.execute(update(_TABLE).where(_TABLE.c.id == row.id).values(values))
+        count += 1
     return count

@@ -6,7 +6,6 @@ Each destination has a thread of its own, so that an archive that does not answe
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
@@ -18,7 +17,7 @@ from pneumoscope.server.dicom.outbound_queue import OutboundClaim, QueuedResult
 from pneumoscope.server.dicom.place import derive_uid
 from pneumoscope.server.dicom.plans import ResultKind
 from pneumoscope.server.dicom.results import make_results, read_result
-from pneumoscope.server.dicom.routing import Destination, RetryRule, Routes, decide
+from pneumoscope.server.dicom.routing import Destination, Routes, decide
 from pneumoscope.server.errors import RefusalError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.storage.crypto import new_id
@@ -36,19 +35,6 @@ _ERROR_SECONDS = 10.0
 _ASK_EVERY = 10
 """Associations after which an archive is asked to commit itself although more waits."""
 _SUCCESS, _UNKNOWN_EVENT = 0x0000, 0x0113
-
-
-def pause_after(retry: RetryRule, attempts: int) -> float:
-    """Return the seconds until the next attempt: each pause doubles up to the longest, less up to a half by chance.
-
-    Chance keeps senders that failed together from coming back together.
-
-    Args:
-        retry: The rule.
-        attempts: That failed, at least one.
-    """
-    pause = min(retry.longest_seconds, retry.first_seconds * 2.0 ** min(attempts - 1, 60))
-    return pause * random.uniform(0.5, 1.0)
 
 
 class Outbound:
@@ -116,7 +102,9 @@ class Outbound:
         request, kept, failed = read_report(event.event_information)
         if event.event_type not in (1, 2):
             return _UNKNOWN_EVENT
-        self._store.commit(partial(commitment.write_report, request=request, kept=kept, failed=failed))
+        self._store.commit(
+            partial(commitment.write_report, request=request, kept=kept, failed=failed, retry=self.routes.retry)
+        )
         return _SUCCESS
 
     def _watch(self, name: str) -> None:
@@ -188,7 +176,7 @@ class Outbound:
         return outcome.problem, outcome.for_good
 
     def _fail(self, claim: OutboundClaim, destination: Destination, problem: str, for_good: bool) -> None:
-        pause = pause_after(self.routes.retry, claim.attempts + 1)
+        pause = self.routes.retry.pause_after(claim.attempts + 1)
         write = partial(
             outbound_queue.fail,
             claim=claim,
@@ -199,12 +187,13 @@ class Outbound:
             for_good=for_good,
         )
         if self._store.commit(write):
-            logging.getLogger(__name__).error("a result could not be sent and is a dead letter: %s", problem)
+            words = "a result could not be sent to %s and is a dead letter: %s"
+            logging.getLogger(__name__).error(words, destination.title, problem)
 
     def _postpone(self, name: str, claims: list[OutboundClaim], problem: str) -> None:
         """Let all that waits for an archive wait, since it does not answer."""
         destination, retry = self.routes.destinations[name], self.routes.retry
-        pause = pause_after(retry, 1 + max(each.attempts for each in claims))
+        pause = retry.pause_after(1 + max(each.attempts for each in claims))
 
         def write(session: Transaction) -> None:
             for claim in claims:
@@ -212,7 +201,7 @@ class Outbound:
             outbound_queue.hold(session, name, now() + pause)
 
         self._store.commit(write)
-        logging.getLogger(__name__).warning("an archive gets results again in %.0f seconds: %s", pause, problem)
+        logging.getLogger(__name__).warning("%s gets results again in %.0f seconds: %s", name, pause, problem)
 
     def _ask_commitments(self, name: str) -> int:
         """Ask a destination to commit itself to what it was sent; return how many objects it was asked about."""

@@ -7,6 +7,8 @@ approved it and when: without them the server does not start.
 from __future__ import annotations
 
 import datetime
+import random
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from pydantic import Field, ValidationError, field_validator
 from pneumoscope.core.errors import CheckRefusedError, UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.registry import suggestion
+from pneumoscope.core.strict_yaml import load_strictly
 from pneumoscope.server.settings import LONGEST_TITLE, is_loopback
 
 RoutedKind = Literal["report", "segmentation", "presentation", "capture", "final-read", "final-pdf"]
@@ -25,6 +28,7 @@ KINDS: tuple[RoutedKind, ...] = get_args(RoutedKind)
 REFUSED, FAILED_ANSWER = "refused", "failed"
 """Decisions that are no label: the model refused the image; the model failed."""
 _NO_MODEL = "it is no model's result"
+_LONGEST_SHOWN = 120
 
 
 class DestinationTls(Frozen):
@@ -41,7 +45,7 @@ class Destination(Frozen):
 
     title: str = Field(description="AE title of the archive")
     host: str
-    port: int = Field(ge=1, le=65535)
+    port: int = Field(ge=1, le=65535, strict=True)
     calling: str | None = Field(default=None, description="AE title that this server gives; its node's without one")
     tls: DestinationTls | None = None
     in_the_clear: bool = Field(default=False, description="the way there is the hospital's own network")
@@ -55,7 +59,7 @@ class Destination(Frozen):
     @classmethod
     def _is_title(cls, title: str | None) -> str | None:
         if title is not None and not (
-            title.isascii() and 1 <= len(title.strip()) <= LONGEST_TITLE and "\\" not in title
+            title.isascii() and title.isprintable() and 1 <= len(title.strip()) <= LONGEST_TITLE and "\\" not in title
         ):
             raise ValueError(f"an AE title has 1 to {LONGEST_TITLE} ASCII characters and no backslash")
         return title
@@ -76,6 +80,8 @@ class Conditions(Frozen):
     @field_validator("*", mode="before")
     @classmethod
     def _as_list(cls, value: Any) -> Any:
+        if value is None or value == []:
+            raise ValueError("an empty condition says nothing: leave it out where any value will do")
         return (value,) if isinstance(value, str) else value
 
 
@@ -96,9 +102,22 @@ class RoutingRule(Frozen):
 class RetryRule(Frozen):
     """How often what could not be sent is sent again."""
 
-    first_seconds: float = Field(default=5.0, gt=0, description="before the second attempt; each pause doubles")
-    longest_seconds: float = Field(default=900.0, gt=0, description="the longest pause")
-    dead_after_hours: float = Field(default=72.0, gt=0, description="after which it is a dead letter")
+    first_seconds: float = Field(
+        default=5.0, gt=0, le=86_400, description="before the second attempt; each pause doubles"
+    )
+    longest_seconds: float = Field(default=900.0, gt=0, le=86_400, description="the longest pause")
+    dead_after_hours: float = Field(default=72.0, gt=0, le=8760, description="after which it is a dead letter")
+
+    def pause_after(self, attempts: int) -> float:
+        """Return the seconds until the next attempt: each pause doubles up to the longest, less up to a half by chance.
+
+        Chance keeps senders that failed together from coming back together.
+
+        Args:
+            attempts: That failed, at least one.
+        """
+        pause = min(self.longest_seconds, self.first_seconds * 2.0 ** min(attempts - 1, 60))
+        return pause * random.uniform(0.5, 1.0)
 
 
 class Routes(Frozen):
@@ -200,7 +219,7 @@ def read_routes(path: Path) -> Routes:
         CheckRefusedError: A destination for clinical use has no legal basis, approver or date.
     """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = load_strictly(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = str(getattr(error, "strerror", None) or error).partition("\n")[0]
         raise UsageError(str(path), f"can't be read as YAML: {reason}.") from error
@@ -223,8 +242,16 @@ def _describe(path: Path, error: ValidationError) -> UsageError:
     if first["type"] == "extra_forbidden":
         return UsageError(f"{path}: {key}", "is no key of such a file.", "Leave it out, or correct its name.")
     message = first["msg"].removeprefix("Value error, ")
-    given = "" if first["type"] == "missing" else f", found {first['input']!r}"
+    given = "" if first["type"] == "missing" else f", found {_show(first['input'])}"
     return UsageError(f"{path}: {key}", f"{message[:1].lower()}{message[1:]}{given}.", "Correct it there.")
+
+
+def _show(value: Any) -> str:
+    """Return a value for an error."""
+    try:
+        return textwrap.shorten(repr(value), _LONGEST_SHOWN, placeholder="…")
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number of thousands of digits"
 
 
 def _check_names(path: Path, routes: Routes) -> None:

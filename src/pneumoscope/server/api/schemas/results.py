@@ -13,6 +13,8 @@ from pneumoscope.server.inference.models import SHORT
 from pneumoscope.server.storage.tables import ResultObject
 
 ResultState = Literal["current", "superseded", "retracted"]
+KeptKind = ResultKind | Literal["rejection"]
+"""What is made of a study, and the notes that retract it."""
 
 
 class ResultOut(BaseModel):
@@ -20,7 +22,7 @@ class ResultOut(BaseModel):
 
     sop_uid: str = Field(description="SOPInstanceUID")
     sop_class: str = Field(description="SOPClassUID")
-    kind: ResultKind
+    kind: KeptKind
     model: str | None = Field(description="short identity of the model; null where none is concerned")
     image: str | None = Field(description="the image that it is about; null where it is about the whole study")
     state: ResultState
@@ -33,7 +35,7 @@ class ResultOut(BaseModel):
         return cls(
             sop_uid=row.sop_uid,
             sop_class=row.sop_class,
-            kind=cast(ResultKind, row.kind),
+            kind=cast(KeptKind, row.kind),
             model=row.model[:SHORT] or None,
             image=None if row.kind.startswith("final") else row.subject or None,
             state=cast(ResultState, row.state),
