@@ -92,6 +92,15 @@ def test_small_numbers_inside_a_list_are_numbers() -> None:
     )
 
 
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    text = load_recipe("cnn-150").to_yaml()
+    for at in ("", "training: {epochs: 1, epochs: 2}\n"):
+        path.write_text(f"summary: mine\nextends: cnn-150\n{at}" if at else f"{text}name: other\n", encoding="utf-8")
+        with pytest.raises(RecipeError, match="stands twice, in line"):
+            load_recipe(str(path))
+
+
 def test_a_file_may_extend_a_shipped_recipe(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     text = "extends: mobilenetv2-flagship\nname: mine\ntraining: {epochs: 3}\n"

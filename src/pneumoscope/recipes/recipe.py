@@ -23,6 +23,7 @@ from pneumoscope.core.errors import ChangeError, RecipeError, UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.overrides import parse_change, put
 from pneumoscope.core.registry import suggestion
+from pneumoscope.core.strict_yaml import load_strictly
 from pneumoscope.core.task import Task
 from pneumoscope.recipes.selection import Selection
 from pneumoscope.recipes.settings import (
@@ -229,7 +230,7 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = load_strictly(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(str(path), f"cannot be read as YAML: {error}.") from error
     if not isinstance(data, dict):

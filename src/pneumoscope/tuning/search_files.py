@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import PneumoscopeError, RecipeError, UsageError
 from pneumoscope.core.registry import suggestion
+from pneumoscope.core.strict_yaml import load_strictly
 from pneumoscope.recipes.recipe import Recipe, with_changes
 from pneumoscope.tuning.space import Point, Range, SearchSpace, changes_of
 
@@ -59,7 +60,7 @@ def load_search(name: str | None, recipe: Recipe) -> SearchSpace:
             f"There are: {', '.join(names)}; or name a .yaml file.",
         )
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = load_strictly(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(str(path), f"cannot be read as YAML: {error}.") from error
     search = parse_search(data, str(path))
