@@ -21,6 +21,7 @@ from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.server.api.dependencies import Context
 from pneumoscope.server.app import create_app
 from pneumoscope.server.settings import Settings
+from pneumoscope.server.storage.sole import sole_server
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -54,19 +55,25 @@ def serve(
         log_level: Level of the log on stderr, as in `logging`.
 
     Raises:
-        UsageError: The settings are not safe together, no account could log in, or the port is in use.
+        UsageError: The settings are not safe together, no account could log in, the port is in use, or another server
+            has the data folder.
         RunError: The server could not start.
 
     Example:
         >>> ps.server.serve(ps.server.Settings(home=Path("server"), port=8080))
     """
+    logging.basicConfig(level=log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_is_safe)
+    with sole_server(settings.validate()):
+        _serve(settings, on_start, log_level)
+
+
+def _serve(settings: Settings, on_start: Callable[[RunningServer], None] | None, log_level: int) -> None:
     import uvicorn
 
     from pneumoscope.server.connections import Connections, HttpProtocol, LimitedServer, Listener
 
-    logging.basicConfig(level=log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_is_safe)
     app = create_app(settings)
     context: Context = app.state.context
     if settings.needs_login and not context.accounts.has_admin():
