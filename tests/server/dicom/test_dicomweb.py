@@ -164,11 +164,22 @@ def test_bodies_that_hold_no_objects_are_refused(client: Client) -> None:
         (body, 'multipart/related; type="application/dicom"', 422),
         (body[:-20], kind, 422),
         (b"nothing", kind, 422),
+        (body, "multipart/related; type*=utf-8''application/pdf; boundary=B", 415),  # RFC 2231
+        (body, "multipart/related; boundary*=utf-8''B; boundary*0=B", 415),
+        (body, "multipart/related; boundary*=utf-8''B", 422),  # which is not the body's
     ):
         answer = client("POST", f"{BASE}/studies", content=content, headers={"Content-Type": sent_kind})
         assert answer.status_code == status, answer.text
         assert "ller" not in answer.text
     assert client.get("/api/studies")["studies"] == []
+
+
+def test_a_media_type_may_name_its_charset(client: Client) -> None:
+    body, kind = join_parts([dicom(TAGS)])
+    boundary = kind.rpartition("=")[2]
+    kind = f"multipart/related; type*=utf-8''application%2Fdicom; boundary*=utf-8''{boundary}"
+    answer = client("POST", f"{BASE}/studies", content=body, headers={"Content-Type": kind})
+    assert answer.status_code == 200, answer.text
 
 
 def test_uploads_limits_hold_here_too(settings: Settings) -> None:

@@ -71,8 +71,13 @@ def _read_type(text: str) -> tuple[str, dict[str, str]]:
     """Return a media type and its parameters."""
     header = Message()
     header["Content-Type"] = text[:1024].replace("\r", " ").replace("\n", " ")
-    parameters = header.get_params(failobj=[]) or []
-    return header.get_content_type(), {name.lower(): value for name, value in parameters[1:]}
+    try:
+        parameters = header.get_params(failobj=[]) or []
+    except TypeError:  # pieces of a value that can't be put in order
+        return "", {}
+    # A value with a charset (RFC 2231, as `boundary*=utf-8''B`) is a tuple of charset, language and text.
+    pairs = ((name.lower(), value if isinstance(value, str) else value[-1]) for name, value in parameters[1:])
+    return header.get_content_type(), dict(pairs)
 
 
 def _unsupported(thing: str) -> HttpError:
