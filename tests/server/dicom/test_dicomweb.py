@@ -267,7 +267,8 @@ def test_fuzzy_matching_is_refused_with_a_warning(filled: Client) -> None:
     answer = filled("GET", f"{BASE}/studies?PatientName=Muller*&fuzzymatching=true")
     assert answer.status_code == 204
     assert "fuzzymatching parameter is not supported" in answer.headers["Warning"]
-    assert filled("GET", f"{BASE}/studies?PatientBreed=Cat").status_code == 422
+    for wrong in ("PatientBreed=Cat", "StudyDate=2024*", "StudyDate=20261301-x", "PatientID=1&PatientID=2"):
+        assert filled("GET", f"{BASE}/studies?{wrong}").status_code == 422
 
 
 def test_metadata_is_the_header_as_it_came(filled: Client) -> None:

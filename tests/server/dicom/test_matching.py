@@ -75,6 +75,42 @@ def test_a_query_that_is_not_understood_is_refused() -> None:
             read_query(level, [(name, value)], {})
 
 
+@pytest.mark.parametrize(
+    ("keyword", "taken", "refused"),
+    [
+        (
+            "StudyDate",
+            ("20240506", "2024.05.06", "20240229", "20240506-", "-20240506", "20240501-20240506", "*", ""),
+            ("2024*", "2024", "20261301", "20261301-x", "20230229", "-", "2024-05-06", "٢٠٢٤٠٥٠٦"),
+        ),
+        (
+            "StudyTime",
+            ("10", "1011", "101112", "101112.5", "10:11:12", "-1011", "100000-110000", "235960", "*"),
+            ("1", "24", "1060", "101161", "101112.", "10*", "10-x", "--"),
+        ),
+    ],
+)
+def test_dates_and_times_have_the_form_of_the_standard(
+    keyword: str, taken: tuple[str, ...], refused: tuple[str, ...]
+) -> None:
+    """PS3.5 table 6.2-1 for the values, PS3.4 C.2.2.2.5 for the ranges."""
+    for value in taken:
+        read_query("study", [(keyword, value)], {})
+    for value in refused:
+        with pytest.raises(InvalidRequestError, match=keyword) as caught:
+            read_query("study", [(keyword, value)], {})
+        assert "-" in caught.value.way_out
+
+
+def test_an_attribute_comes_once() -> None:
+    for first, second in (("PatientID", "PatientID"), ("PatientID", "00100020"), ("00100020", "PatientID")):
+        for value in ("4711", "", "*"):
+            with pytest.raises(InvalidRequestError, match="PatientID twice"):
+                read_query("study", [(first, value), (second, "4711")], {})
+    query = read_query("study", [("includefield", "Rows"), ("includefield", "Columns")], {})
+    assert query.more == ("00280010", "00280011")
+
+
 def test_a_query_takes_keywords_and_tags() -> None:
     query = read_query("series", [("00100020", "4711"), ("0020000d", "1.2"), ("Modality", "CR")], {})
     assert query.wanted == {"PatientID": "4711", "StudyInstanceUID": "1.2", "Modality": "CR"}

@@ -6,8 +6,10 @@ DICOM JSON in which headers are kept (PS3.18 F), so that no parser reads a heade
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -23,6 +25,9 @@ _NOT_FUZZY = "The fuzzymatching parameter is not supported. Only literal matchin
 """In the words of PS3.18 8.3.4.2."""
 _LONGEST_VALUE = 1024
 """Characters of a value that is matched; a list of UIDs is the longest."""
+_DATE = re.compile(r"([0-9]{4})(\.?)([0-9]{2})\2([0-9]{2})")
+_TIME = re.compile(r"(?:[01][0-9]|2[0-3])(?::?[0-5][0-9](?::?(?:[0-5][0-9]|60)(?:\.[0-9]{1,6})?)?)?")
+"""With the signs in between that ACR-NEMA had (PS3.5 table 6.2-1)."""
 
 
 class Attribute(NamedTuple):
@@ -116,14 +121,15 @@ def read_query(level: Level, parameters: Sequence[tuple[str, str]], fixed: Mappi
         fixed: Values from the address itself, by keyword.
 
     Raises:
-        InvalidRequestError: An attribute can't be matched at this level, or a number is none. It is refused and not
-            left out: the answer would have objects that were not asked for.
+        InvalidRequestError: An attribute can't be matched at this level or comes twice, a date or time is none, or a
+            number is none. It is refused and not left out: the answer would have objects that were not asked for.
     """
     wanted: dict[str, str] = {}
     numbers = {"limit": DEFAULT_LIMIT, "offset": 0}
     more: list[str] = []
     warnings: list[str] = []
     everything = False
+    named: set[str] = set()
     for name, value in parameters:
         if name in numbers:
             numbers[name] = _read_number(name, value)
@@ -139,7 +145,11 @@ def read_query(level: Level, parameters: Sequence[tuple[str, str]], fixed: Mappi
             if len(value) > _LONGEST_VALUE:
                 problem = f"has a value of more than {_LONGEST_VALUE} characters."
                 raise InvalidRequestError("the query", problem, "Shorten it.")
+            if keyword in named:
+                raise InvalidRequestError("the query", f"has {keyword} twice.", "Give it once.")
+            named.add(keyword)
             if value and value != "*":
+                _check_range(keyword, value)
                 wanted[keyword] = value
     if numbers["limit"] > MOST_RETURNED:
         warnings.append(f"At most {MOST_RETURNED} matches are returned.")
@@ -227,6 +237,31 @@ def _keyword_of(name: str, level: Level) -> str:
         problem = f"has an attribute that is not matched for a {level}."
         raise InvalidRequestError("the query", problem, f"Use {', '.join(known)}.")
     return keyword
+
+
+def _check_range(keyword: str, value: str) -> None:
+    """Refuse what is no date or time, and no range of them (PS3.4 C.2.2.2.5); the value itself is not repeated."""
+    vr = ATTRIBUTES[keyword].vr
+    if vr not in ("DA", "TM"):
+        return
+    first, dash, last = (text.strip() for text in value.partition("-"))
+    ends = [end for end in (first, last) if end] if dash else [first]
+    if not ends or not all(_is_date(end) if vr == "DA" else _TIME.fullmatch(end) for end in ends):
+        form = "YYYYMMDD" if vr == "DA" else "HHMMSS"
+        kind = "date" if vr == "DA" else "time"
+        way_out = f"Give {form}, {form}-{form}, {form}- or -{form}."
+        raise InvalidRequestError("the query", f"has a {keyword} that is no {kind} and no range of {kind}s.", way_out)
+
+
+def _is_date(text: str) -> bool:
+    parts = _DATE.fullmatch(text)
+    if parts is None:
+        return False
+    try:
+        date(int(parts[1]), int(parts[3]), int(parts[4]))
+    except ValueError:
+        return False
+    return True
 
 
 def _read_number(name: str, value: str) -> int:
