@@ -60,6 +60,8 @@ def test_what_came_is_listed_with_what_was_refused(settings: Settings) -> None:
         assert [one["id"] for one in client.get("/api/archive/arrivals?refused=true")] == [apart["id"]]
         assert [one["id"] for one in client.get(f"/api/archive/arrivals?before={apart['id']}")] == [image["id"]]
         assert len(client.get("/api/archive/arrivals?limit=1")) == 1
+        for number in (0, 2**63 - 1, 2**63, 10**30):
+            assert client("GET", f"/api/archive/arrivals?before={number}").status_code == 422
         assert "Doe" not in str(client.get("/api/archive/arrivals"))
 
 

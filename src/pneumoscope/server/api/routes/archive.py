@@ -59,7 +59,7 @@ def list_arrivals(
     context: AppContext,
     user: CurrentAdmin,
     refused: Annotated[bool, Query(description="only what was refused")] = False,
-    before: Annotated[int | None, Query(description="only older ones than this")] = None,
+    before: Annotated[int | None, Query(ge=1, le=2**62, description="only older ones than this")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> list[ArrivalOut]:
     """List what came from peers or by STOW-RS, the newest first, out of the audit log."""
