@@ -2927,11 +2927,8 @@ export interface components {
              * @description the image that it is about; null where it is about the whole study
              */
             image: string | null;
-            /**
-             * Kind
-             * @enum {string}
-             */
-            kind: "report" | "segmentation" | "presentation" | "capture" | "final-read" | "final-pdf";
+            /** Kind */
+            kind: ("report" | "segmentation" | "presentation" | "capture" | "final-read" | "final-pdf") | "rejection";
             /**
              * Made
              * Format: date-time
