@@ -19,6 +19,7 @@ from pneumoscope.core.errors import MissingExtraError, UsageError
 from pneumoscope.server.dicom.association import COMMITMENT
 from pneumoscope.server.dicom.objects import ANALYSED
 from pneumoscope.server.dicom.outbound import Outbound
+from pneumoscope.server.dicom.pdu_limits import PduLimits, give_place_back
 from pneumoscope.server.dicom.receive import FAILED, Receiver, Sender
 from pneumoscope.server.dicom.returned import RETURNED, ReturnedObjects
 from pneumoscope.server.settings import DicomSettings
@@ -59,8 +60,8 @@ IDLE_SECONDS = 30
 """Seconds without a word after which an association ends."""
 _LONGEST_COMMENT = 64
 """Characters of an ErrorComment (0000,0902), a LO."""
-
-
+_LIMIT_EXCEEDED = (0x03, 0x02)
+"""Source and reason of a rejection: service provider (presentation), local limit exceeded (PS3.8 9.3.4)."""
 _FAILED_REPORT = 0x0110
 """Status of N-EVENT-REPORT: processing failure."""
 
@@ -130,9 +131,10 @@ class DicomNode:
             # An archive calls back as the provider that it is, with the roles turned round (PS3.4 J.3.3).
             entity.add_supported_context(COMMITMENT, list(PLAIN_SYNTAXES), scu_role=True, scp_role=True)
         handlers: list[Any] = [
+            (evt.EVT_CONN_OPEN, lambda event: PduLimits(event.assoc, self._max_object_bytes, IDLE_SECONDS)),
+            (evt.EVT_CONN_CLOSE, lambda event: give_place_back(event.assoc)),
             (evt.EVT_REQUESTED, self._check_peer),
             (evt.EVT_REJECTED, _log_rejection),
-            (evt.EVT_DATA_RECV, self._count),
             (evt.EVT_C_ECHO, lambda event: 0x0000),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_N_EVENT_REPORT, self._take_report),
@@ -180,14 +182,6 @@ class DicomNode:
             return address.is_loopback
         return any(title == known and address == where for known, where in self._peers)
 
-    def _count(self, event: Event) -> None:
-        """End an association whose object is larger than any radiograph, before it fills the memory."""
-        message = event.assoc.dimse.message
-        body = None if message is None else message.data_set
-        if body is not None and body.tell() > self._max_object_bytes:
-            logging.getLogger(__name__).warning("an association was ended: its object is too large")
-            event.assoc.abort()
-
     def _store(self, event: Event) -> int | Dataset:
         sender = Sender(str(event.assoc.requestor.ae_title).strip(), str(event.assoc.requestor.address))
         request: Any = event.request
@@ -211,10 +205,12 @@ class DicomNode:
             return _FAILED_REPORT, None
 
 
-def _log_rejection(_: Event) -> None:
-    logging.getLogger(__name__).warning(
-        "an association was rejected: it called another AE title, or there were too many"
-    )
+def _log_rejection(event: Event) -> None:
+    """Say why pynetdicom rejected an association; it has two reasons (PS3.8 9.3.4)."""
+    answer: Any = event.assoc.acceptor.primitive
+    is_full = (answer.result_source, answer.diagnostic) == _LIMIT_EXCEEDED
+    why = f"{ASSOCIATIONS} associations are open already" if is_full else "it called another AE title"
+    logging.getLogger(__name__).warning("an association with %s was rejected: %s", event.assoc.requestor.address, why)
 
 
 def _answer(status: int, comment: str) -> int | Any:

@@ -1,0 +1,95 @@
+"""How much a peer may send: a PDU is refused by the length that its header states, before any of it is read.
+
+pynetdicom 3 reads a PDU whole, whatever length its header states, and its events come after that: six bytes from
+anybody who reaches the port would fill the memory. Its one seam before the reading is the `recv` of an association's
+socket, which it calls for the header first.
+"""
+
+from __future__ import annotations
+
+import logging
+import struct
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pynetdicom.association import Association
+
+_HEADER = struct.Struct(">BxL")
+_P_DATA = 0x04
+_LONGEST_ASSOCIATE = 2**20
+"""Bytes of an A-ASSOCIATE: 128 contexts with each transfer syntax that there is have less than a fifth of that."""
+_LONGEST = {0x01: _LONGEST_ASSOCIATE, 0x02: _LONGEST_ASSOCIATE, 0x03: 4, 0x05: 4, 0x06: 4, 0x07: 4}
+"""Bytes of a PDU beyond its header, by type (PS3.8 9.3); those of P-DATA are negotiated."""
+_ABORT = bytes((0x07, 0, 0, 0, 0, 4, 0, 0, 0x02, 0x06))
+"""A-ABORT by the service provider: invalid value of a PDU parameter (PS3.8 9.3.8)."""
+
+
+class PduLimits:
+    """The limits of one association; it replaces the `recv` of the association's socket."""
+
+    def __init__(self, association: Association, max_object_bytes: int, idle_seconds: float) -> None:
+        """Put the limits on an association that was just opened.
+
+        Args:
+            association: A peer's; nothing of it was read.
+            max_object_bytes: Larger messages end the association.
+            idle_seconds: For which the rest of a PDU is waited for.
+        """
+        self._association = association
+        self._max_object_bytes = max_object_bytes
+        provider: Any = association.dul
+        self._transport = provider.socket
+        self._read = self._transport.recv
+        self._transport.recv = self.recv
+        # Without it half a PDU would hold its place among the associations for ever.
+        self._transport.socket.settimeout(idle_seconds)
+
+    def recv(self, size: int) -> bytearray:
+        """Read from the socket; at the header of a PDU that is too long, end the connection and return nothing.
+
+        Nothing is what pynetdicom gets from a connection that its peer closed, and it clears up as it does then. The
+        one PDU whose body has the size of a header is a P-DATA without a value, and that begins with 0, no PDU type.
+
+        Args:
+            size: Bytes to read.
+        """
+        data: bytearray = self._read(size)
+        if size != _HEADER.size or len(data) != size:
+            return data
+        kind, length = _HEADER.unpack(data)
+        if (problem := self._find_problem(kind, length)) is None:
+            return data
+        address = self._association.requestor.address
+        logging.getLogger(__name__).warning("an association with %s was ended: %s", address, problem)
+        connection = self._transport.socket
+        self._transport.send(_ABORT)
+        self._transport.close()  # else all that was sent already would be read as headers, each with a log line
+        connection.close()  # pynetdicom leaves it open where its peer was faster
+        return bytearray()
+
+    def _find_problem(self, kind: int, length: int) -> str | None:
+        if kind != _P_DATA:
+            longest = _LONGEST.get(kind)
+            return None if longest is None or length <= longest else f"a PDU of {length} bytes, type {kind}"
+        # The limit is the length without the header (PS3.8 D.1); some peers count the header in.
+        if length > (self._association.acceptor.maximum_length or 0) + _HEADER.size:
+            return f"a PDU of {length} bytes, more than was negotiated"
+        message: Any = self._association.dimse.message
+        if message is None:
+            return None
+        received: int = message.encoded_command_set.tell() + message.data_set.tell()
+        return "its object is too large" if received + length > self._max_object_bytes else None
+
+
+def give_place_back(association: Association) -> None:
+    """End the thread of an association whose connection closed before it asked for anything.
+
+    pynetdicom would wait for the request until its time is up, and count the association among those that are open.
+
+    Args:
+        association: Its connection is closed.
+    """
+    if association.requestor.primitive is None:
+        # None is what pynetdicom gets when the time is up. Its annotation of the queue leaves that out.
+        queue: Any = association.dul.to_user_queue
+        queue.put(None)
