@@ -13,6 +13,7 @@ import pytest
 
 from pneumoscope.server.dicom.completion import find_complete
 from pneumoscope.server.dicom.receive import NEVER_ANALYSED, NO_IMAGE, OTHER_STUDY, SUCCESS, Sender
+from pneumoscope.server.dicom.returned import RETURNED
 from pneumoscope.server.security.audit_log import list_entries
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.tables import ExamIdentity, Identity, ResultObject
@@ -161,6 +162,19 @@ def test_an_own_result_that_its_archive_rejects_is_retracted(
 def test_what_is_no_rejection_note_changes_nothing(settings: Settings, data: bytes, status: int) -> None:
     with serve_client(node_of(settings)) as client:
         assert send_note(client, data) == status
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("Secondary Capture Image Storage", "is not analysed"), ("Encapsulated PDF Storage", "result")],
+)
+def test_an_object_of_a_class_of_results_is_refused_with_the_reason(settings: Settings, name: str, words: str) -> None:
+    (sop_class,) = (uid for uid, known in RETURNED.items() if known == name)
+    with serve_client(node_of(settings)) as client:
+        returned = client.app.state.context.node._returned
+        receipt = returned.receive(sop_class, "1.2.3", bytes, Sender("CR1", "127.0.0.1"))
+        assert receipt.status == NEVER_ANALYSED
+        assert words in receipt.comment
 
 
 def test_a_merge_of_patients_makes_the_results_again(

@@ -22,15 +22,18 @@ from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.tables import ArchivedObject, RejectedObject, ResultObject
 from pneumoscope.server.storage.transaction import Transaction
 
+_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 RETURNED = {
     "1.2.840.10008.5.1.4.1.1.88.22": "Enhanced SR Storage",
     "1.2.840.10008.5.1.4.1.1.66.4": "Segmentation Storage",
     "1.2.840.10008.5.1.4.1.1.11.1": "Grayscale Softcopy Presentation State Storage",
-    "1.2.840.10008.5.1.4.1.1.7": "Secondary Capture Image Storage",
+    _CAPTURE: "Secondary Capture Image Storage",
     "1.2.840.10008.5.1.4.1.1.104.1": "Encapsulated PDF Storage",
     KEY_OBJECTS: "Key Object Selection Document Storage",
 }
 """SOP classes of what this program writes, by UID: they are taken back, and notes of the last one are obeyed."""
+_NOT_ANALYSED = "A secondary capture is not analysed."
+_NOT_OWN = "It is a result, and none of this server's."
 
 
 class ReturnedObjects:
@@ -59,7 +62,7 @@ class ReturnedObjects:
             self._record(sender, [known.study], "C-STORE of an own result", 200)
             return Receipt(SUCCESS, study=known.study)
         if sop_class != KEY_OBJECTS:
-            return self._refuse(sender, "It is a result, and none of this server's.")
+            return self._refuse(sender, _NOT_ANALYSED if sop_class == _CAPTURE else _NOT_OWN)
         try:
             note = read_note(read())
             if note is None:
