@@ -20,7 +20,7 @@ from pydicom.filebase import DicomBytesIO
 
 from pneumoscope.core.errors import UsageError
 from pneumoscope.server.dicom import receive
-from pneumoscope.server.dicom.node import DicomNode
+from pneumoscope.server.dicom.node import PLAIN_SYNTAXES, DicomNode
 from pneumoscope.server.dicom.objects import load_header
 from pneumoscope.server.errors import StoreFullError
 from pneumoscope.server.inference.models import Catalogue
@@ -153,6 +153,47 @@ def test_what_is_refused_is_not_stored(settings: Settings, tags: dict[str, Any],
         entry = list_entries(client.app.state.context.store)[0]
         assert client.get("/api/studies")["studies"] == []
         assert (entry.action, entry.status) == ("C-STORE", 422)
+
+
+@pytest.mark.parametrize("syntax", PLAIN_SYNTAXES)
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({}, ""),
+        ({"SOPInstanceUID": "1.2.3"}, "SOPInstanceUID"),
+        ({"SOPInstanceUID": ""}, "SOPInstanceUID"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.2"}, "SOP class"),
+        ({"LanguageCodeSequence": [], "CodeValue": "1" * 2**17}, ""),  # long, but its head is not
+    ],
+)
+def test_a_data_set_is_what_was_announced(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, syntax: str, change: dict[str, Any], words: str
+) -> None:
+    import pynetdicom
+    from pynetdicom.dsutils import encode
+
+    sent = pydicom.dcmread(BytesIO(dicom()))
+    announced = pydicom.Dataset()
+    announced.SOPClassUID, announced.SOPInstanceUID = sent.SOPClassUID, sent.SOPInstanceUID
+    announced.file_meta = pydicom.dataset.FileMetaDataset()
+    announced.file_meta.TransferSyntaxUID = syntax
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's own, of the long value
+        for keyword, value in change.items():
+            setattr(sent, keyword, value)
+        body = encode(sent, syntax == PLAIN_SYNTAXES[1], True)
+    with node(settings) as (client, at):
+        entity = pynetdicom.AE(ae_title="CR1")
+        entity.add_requested_context(announced.SOPClassUID, syntax)
+        association = entity.associate("127.0.0.1", at.port, ae_title=TITLE)
+        with monkeypatch.context() as patched:
+            patched.setattr("pynetdicom.association.encode", lambda *_: body)
+            answer = association.send_c_store(announced)
+        association.release()
+        assert answer.Status == (receive.NOT_AS_ANNOUNCED if words else receive.SUCCESS)
+        assert words in answer.get("ErrorComment", "")
+        assert len(rows(client, ArchivedObject)) == (not words)
+        assert list_entries(client.app.state.context.store)[0].status == (422 if words else 201)
 
 
 @pytest.mark.parametrize("keyword", ["SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"])

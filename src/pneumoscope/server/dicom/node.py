@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import MissingExtraError, UsageError
 from pneumoscope.server.dicom.association import COMMITMENT
-from pneumoscope.server.dicom.objects import ANALYSED
+from pneumoscope.server.dicom.objects import ANALYSED, find_mismatch
 from pneumoscope.server.dicom.outbound import Outbound
 from pneumoscope.server.dicom.pdu_limits import PduLimits, give_place_back
-from pneumoscope.server.dicom.receive import FAILED, Receiver, Sender
+from pneumoscope.server.dicom.receive import FAILED, NOT_AS_ANNOUNCED, Receipt, Receiver, Sender
 from pneumoscope.server.dicom.returned import RETURNED, ReturnedObjects
 from pneumoscope.server.settings import DicomSettings
 
@@ -187,7 +187,11 @@ class DicomNode:
         request: Any = event.request
         sop_class, sop_uid = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
         try:
-            if sop_class in RETURNED:
+            mismatch = find_mismatch(request.DataSet.getbuffer(), event.context.transfer_syntax, sop_class, sop_uid)
+            if mismatch is not None:
+                receipt = Receipt(NOT_AS_ANNOUNCED, mismatch)
+                self._receiver.record_refusal(sender, receipt)
+            elif sop_class in RETURNED:
                 receipt = self._returned.receive(sop_class, sop_uid, event.encoded_dataset, sender)
             else:
                 receipt = self._receiver.receive(event.encoded_dataset(), sender)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from pneumoscope.core.errors import ImageError
@@ -11,6 +12,7 @@ from pneumoscope.server.uploads.headers import ObjectHeader
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+    from pydicom.uid import UID
 
 ANALYSED = {
     "1.2.840.10008.5.1.4.1.1.1": "Computed Radiography Image Storage",
@@ -24,6 +26,9 @@ NO_IDENTITY, NEVER_ANALYSED, OTHER_STUDY = "no-identity", "never-analysed", "oth
 """Codes of the errors of `check_object`."""
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _LONGEST_UID = 64
+_SOP_INSTANCE = 0x00080018
+_HEAD_BYTES = 2**16
+"""Bytes in which a data set has its SOP class and instance: few elements may come before them (PS3.6)."""
 
 
 def check_object(header: ObjectHeader, study_uid: str = "") -> None:
@@ -79,6 +84,35 @@ def find_unsuitability(header: ObjectHeader) -> str | None:
     if header.modality.strip().upper() == "OT":
         return "has modality OT (0008,0060): it is no radiograph."
     return None
+
+
+def find_mismatch(data: memoryview, syntax: UID, sop_class: str, sop_uid: str) -> str | None:
+    """Say what of a data set is another than its sender announced (PS3.4 B.2.3); None where nothing is.
+
+    No more is read than the head of the data set, so that one that is a bomb costs nothing here.
+
+    Args:
+        data: A data set without file meta information.
+        syntax: Its transfer syntax.
+        sop_class: The announced SOP class.
+        sop_uid: The announced SOP instance.
+    """
+    from pydicom.filereader import read_dataset
+
+    try:
+        with suppress_warnings():
+            head = read_dataset(
+                BytesIO(data[:_HEAD_BYTES]),
+                syntax.is_implicit_VR,
+                syntax.is_little_endian,
+                stop_when=lambda tag, _, __: tag > _SOP_INSTANCE,
+            )
+            found = str(head.get("SOPClassUID", "")), str(head.get("SOPInstanceUID", ""))
+    except Exception:  # pydicom raises errors of many kinds
+        return "It has no SOP class and instance that can be read."
+    if found[0] != sop_class:
+        return "Its SOP class (0008,0016) is not the announced one."
+    return None if found[1] == sop_uid else "Its SOPInstanceUID (0008,0018) is not the announced one."
 
 
 def load_header(text: str) -> Dataset:

@@ -44,6 +44,7 @@ SUCCESS = 0x0000
 OUT_OF_RESOURCES = 0xA700
 TOO_BUSY = 0xA701
 WRONG_ADDRESS = 0xA900
+NOT_AS_ANNOUNCED = 0xA901
 NO_IMAGE = 0xC001
 NAMES_IN_PIXELS = 0xC002
 OTHER_PATIENT = 0xC003
@@ -58,6 +59,7 @@ STATUSES: Mapping[int, str] = MappingProxyType(
         OUT_OF_RESOURCES: "the disk is full",
         TOO_BUSY: "the server has too much to do, or stops",
         WRONG_ADDRESS: "it belongs to another study than the address says (STOW-RS alone)",
+        NOT_AS_ANNOUNCED: "its SOP class or SOPInstanceUID is not the one that C-STORE announced",
         NO_IMAGE: "its pixels can't be read",
         NAMES_IN_PIXELS: "it declares names in its pixels (BurnedInAnnotation)",
         OTHER_PATIENT: "its study is here with another patient",
@@ -145,7 +147,7 @@ class Receiver:
             if receipt.status == FAILED:
                 logging.getLogger(__name__).error("an object could not be stored: %s", type(error).__name__)
         if receipt.status != SUCCESS:
-            self._record_refusal(sender, receipt)
+            self.record_refusal(sender, receipt)
         return receipt
 
     def _store_object(self, data: bytes, sender: Sender, study_uid: str) -> Receipt:
@@ -249,8 +251,13 @@ class Receiver:
         except IntegrityError:  # it is here, or the study was erased meanwhile
             blobs.delete(self._store.settings.files, number)
 
-    def _record_refusal(self, sender: Sender, receipt: Receipt) -> None:
-        """Write a refusal to the audit log; where that fails too, the peer still gets its answer."""
+    def record_refusal(self, sender: Sender, receipt: Receipt) -> None:
+        """Write a refusal to the audit log; where that fails too, the peer still gets its answer.
+
+        Args:
+            sender: Who sent the object.
+            receipt: What became of it.
+        """
         entry = AuditEntry(
             sender.account, sender.action, receipt.study, sender.address, status=_HTTP.get(receipt.status, 422)
         )
