@@ -95,6 +95,8 @@ def test_an_admin_sees_the_node_and_what_came(hospital: Site, page: Page) -> Non
     rows = section(page, "What came").locator("tbody tr")
     expect(rows).to_have_count(3)
     expect(rows.filter(has_text="Refused")).to_have_count(2)
+    expect(rows.filter(has_text="C006 Another image here has its number")).to_have_count(1)
+    expect(rows.filter(has_text="C004 It is never analysed")).to_have_count(1)
     page.get_by_label("Only what was refused").check()
     expect(rows).to_have_count(2)
     rows.get_by_role("link", name="Open the study").click()  # the one that is kept apart names its study

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
-from pneumoscope.server.dicom.receive import OTHER_PIXELS, Sender
+from pneumoscope.server.dicom.receive import (
+    NEVER_ANALYSED,
+    NO_IMAGE,
+    OTHER_PATIENT,
+    OTHER_PIXELS,
+    STATUSES,
+    SUCCESS,
+    Sender,
+)
 from pneumoscope.server.security.audit_log import list_entries
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
@@ -19,6 +28,7 @@ from server.sample_files import dicom
 
 pytest.importorskip("pynetdicom", reason="no pynetdicom: pip install 'pneumoscope[pacs]'")
 
+ROOT = Path(__file__).parents[3]
 PEER = Sender("CR2", "192.0.2.7")
 
 
@@ -57,12 +67,43 @@ def test_what_came_is_listed_with_what_was_refused(settings: Settings) -> None:
             *("dicom:CR2", "192.0.2.7", 422),
             study,
         )
+        assert (apart["kind"], apart["way"], apart["reason"], image["reason"]) == ("image", "C-STORE", "C006", "")
         assert [one["id"] for one in client.get("/api/archive/arrivals?refused=true")] == [apart["id"]]
         assert [one["id"] for one in client.get(f"/api/archive/arrivals?before={apart['id']}")] == [image["id"]]
         assert len(client.get("/api/archive/arrivals?limit=1")) == 1
         for number in (0, 2**63 - 1, 2**63, 10**30):
             assert client("GET", f"/api/archive/arrivals?before={number}").status_code == 422
         assert "Doe" not in str(client.get("/api/archive/arrivals"))
+
+
+def test_each_refusal_is_listed_with_the_status_that_the_sender_got(settings: Settings) -> None:
+    tags = {"SOPInstanceUID": "1.2.826.7.9", "StudyInstanceUID": "1.2.826.7"}
+    with serve_client(node_of(settings)) as client:
+        receive(client, dicom(tags))
+        receiver = client.app.state.context.node.receiver
+        other = dicom({**tags, "SOPInstanceUID": "1.2.826.7.10", "PatientID": "9999"}, value=900)
+        for sender in (PEER, Sender("", "192.0.2.8", user="3f9a")):
+            statuses = [
+                receiver.receive(data, sender).status for data in (other, b"nothing", dicom({"Modality": "OT"}))
+            ]
+            assert statuses == [OTHER_PATIENT, NO_IMAGE, NEVER_ANALYSED]
+        returned = client.app.state.context.node._returned
+        assert returned.receive("1.2.840.10008.5.1.4.1.1.88.22", "1.2.3", bytes, PEER).status == NEVER_ANALYSED
+        listed = [(one["way"], one["kind"], one["reason"]) for one in client.get("/api/archive/arrivals?refused=true")]
+        reasons = ["C004", "C001", "C003"]
+        assert listed == [
+            ("C-STORE", "image", "C004"),
+            *(("STOW-RS", "image", reason) for reason in reasons),
+            *(("C-STORE", "image", reason) for reason in reasons),
+        ]
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_page_has_words_for_every_status(language: str) -> None:
+    messages = json.loads((ROOT / "web" / "src" / "i18n" / f"{language}.json").read_text(encoding="utf-8"))
+    beginning = "archive.reason."
+    worded = {key.removeprefix(beginning) for key in messages if key.startswith(beginning)}
+    assert worded == {f"{status:04X}" for status in STATUSES if status != SUCCESS}
 
 
 def test_what_is_kept_apart_is_looked_at_and_thrown_away(settings: Settings) -> None:

@@ -152,7 +152,7 @@ def test_what_is_refused_is_not_stored(settings: Settings, tags: dict[str, Any],
         assert "Doe" not in taken.comment
         entry = list_entries(client.app.state.context.store)[0]
         assert client.get("/api/studies")["studies"] == []
-        assert (entry.action, entry.status) == ("C-STORE", 422)
+        assert (entry.action, entry.status) == (f"C-STORE refused {status:04X}", 422)
 
 
 @pytest.mark.parametrize("syntax", PLAIN_SYNTAXES)

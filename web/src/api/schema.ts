@@ -1314,6 +1314,11 @@ export interface components {
              */
             kind: "image" | "own result" | "rejection note" | "corrected header";
             /**
+             * Reason
+             * @description status of C-STORE (PS3.4 B.2.3) with which it was refused, as C003; empty: taken
+             */
+            reason: string;
+            /**
              * Sender
              * @description `dicom:` and the AE title of a peer, or the number of an account
              */

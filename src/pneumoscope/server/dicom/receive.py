@@ -82,6 +82,7 @@ _OF_CODE = {
 }
 _HTTP = {SUCCESS: 201, OUT_OF_RESOURCES: 507, TOO_BUSY: 503, FAILED: 500}
 """Statuses as the audit log has them; all others are refusals (422)."""
+_REFUSED = " refused "
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,10 @@ class Sender:
     def action(self) -> str:
         """What stands in the audit log."""
         return "STOW-RS" if self.user else "C-STORE"
+
+    def refusal(self, status: int) -> str:
+        """Return what stands in the audit log where an object is refused with a status; see `read_refusal`."""
+        return f"{self.action}{_REFUSED}{status:04X}"
 
 
 class Receiver:
@@ -258,11 +263,20 @@ class Receiver:
             sender: Who sent the object.
             receipt: What became of it.
         """
-        entry = AuditEntry(
-            sender.account, sender.action, receipt.study, sender.address, status=_HTTP.get(receipt.status, 422)
-        )
+        action, status = sender.refusal(receipt.status), _HTTP.get(receipt.status, 422)
+        entry = AuditEntry(sender.account, action, receipt.study, sender.address, status=status)
         with suppress(SQLAlchemyError, OSError):
             self._store.commit(lambda session: audit_log.record(session, entry))
+
+
+def read_refusal(action: str) -> tuple[str, str]:
+    """Return the action and the status, as 4 hexadecimal digits, of what `Sender.refusal` made; else an empty status.
+
+    Args:
+        action: Of an entry of the audit log.
+    """
+    way, _, status = action.partition(_REFUSED)
+    return way, status
 
 
 def _find_known(session: Transaction, key: str) -> tuple[str, str] | None:

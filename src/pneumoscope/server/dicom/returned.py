@@ -100,7 +100,7 @@ class ReturnedObjects:
             return bool(set(session.scalars(query)) - rejected)
 
     def _refuse(self, sender: Sender, words: str) -> Receipt:
-        self._record(sender, [""], "C-STORE", 422)
+        self._record(sender, [""], sender.refusal(NEVER_ANALYSED), 422)
         return Receipt(NEVER_ANALYSED, words)
 
     def _record(self, sender: Sender, studies: Sequence[str], action: str, status: int) -> None:

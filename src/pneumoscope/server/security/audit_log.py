@@ -92,7 +92,7 @@ def list_actions(
     store: Store,
     actions: Sequence[str],
     *,
-    beginning: str = "",
+    beginnings: Sequence[str] = (),
     refused: bool = False,
     before: int | None = None,
     limit: int = 100,
@@ -102,13 +102,13 @@ def list_actions(
     Args:
         store: The server's.
         actions: Whole actions.
-        beginning: Of further actions; empty: none.
+        beginnings: Of further actions.
         refused: Only those that were refused or failed.
         before: As for `list_entries`.
         limit: At most so many.
     """
     wanted: ColumnElement[bool] = Access.action.in_(actions)
-    if beginning:
+    for beginning in beginnings:
         wanted |= Access.action.startswith(beginning, autoescape=True)
     query = select(Access).where(wanted).order_by(Access.id.desc()).limit(limit)
     if refused:

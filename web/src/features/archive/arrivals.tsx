@@ -6,7 +6,7 @@ import type { components } from "../../api/schema";
 import { Badge } from "../../components/badge";
 import { ProblemNote } from "../../components/problem";
 import { ScrollArea } from "../../components/scroll-area";
-import { formatDateTime, t } from "../../i18n";
+import { formatDateTime, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
 import { senderName } from "./sender";
 
@@ -83,6 +83,7 @@ function ArrivalTable({ rows }: { rows: Arrival[] }) {
               </td>
               <td>
                 <Badge tone={row.status < 400 ? "plain" : "bad"}>{outcome(row.status)}</Badge>
+                {row.reason && <Reason status={row.reason} />}
               </td>
               <td>{row.study ? <a href={href.study(row.study)}>{t("archive.open-study")}</a> : "–"}</td>
             </tr>
@@ -90,6 +91,15 @@ function ArrivalTable({ rows }: { rows: Arrival[] }) {
         </tbody>
       </table>
     </ScrollArea>
+  );
+}
+
+/** Why an object was refused: the status that its sender got, and what that means. */
+function Reason({ status }: { status: string }) {
+  return (
+    <span class="archive-error">
+      <span class="mono">{status}</span> {translateTerm("archive.reason", status)}
+    </span>
   );
 }
 

@@ -11,6 +11,7 @@ from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.archive import ArrivalOut, NodeOut, ObjectApartOut, PeerOut
 from pneumoscope.server.api.schemas.common import as_time
 from pneumoscope.server.dicom import quarantine
+from pneumoscope.server.dicom.receive import read_refusal
 from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.permissions import check_sees_names
 from pneumoscope.server.storage.tables import Access
@@ -22,7 +23,8 @@ _KINDS: dict[str, Literal["image", "own result", "corrected header"]] = {
     "C-STORE of an own result": "own result",
     "C-STORE of a corrected header": "corrected header",
 }
-"""What came, by its action in the audit log; rejection notes have their code in it."""
+"""What came, by its action in the audit log; rejection notes have their code in it, refusals their status."""
+_BEGINNINGS = (_NOTE, "C-STORE refused ", "STOW-RS refused ")
 
 
 def create_router() -> APIRouter:
@@ -64,7 +66,7 @@ def list_arrivals(
 ) -> list[ArrivalOut]:
     """List what came from peers or by STOW-RS, the newest first, out of the audit log."""
     entries = audit_log.list_actions(
-        context.store, tuple(_KINDS), beginning=_NOTE, refused=refused, before=before, limit=limit
+        context.store, tuple(_KINDS), beginnings=_BEGINNINGS, refused=refused, before=before, limit=limit
     )
     return [_arrival_out(entry) for entry in entries]
 
@@ -92,13 +94,15 @@ def discard(request: Request, context: AppContext, user: CurrentAdmin, item: Id)
 
 
 def _arrival_out(entry: Access) -> ArrivalOut:
+    action, reason = read_refusal(entry.action)
     return ArrivalOut(
         id=entry.id,
         at=as_time(entry.at),
         sender=entry.who,
         address=entry.address,
-        kind=_KINDS.get(entry.action, "rejection note"),
-        way="STOW-RS" if entry.action == "STOW-RS" else "C-STORE",
+        kind=_KINDS.get(action, "rejection note"),
+        way="STOW-RS" if action == "STOW-RS" else "C-STORE",
         study=entry.subject,
         status=entry.status,
+        reason=reason,
     )

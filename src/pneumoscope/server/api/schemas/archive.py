@@ -46,6 +46,7 @@ class ArrivalOut(BaseModel):
     way: Literal["C-STORE", "STOW-RS"]
     study: str = Field(description="its number; empty: there is none")
     status: int = Field(description="of HTTP, as in the audit log")
+    reason: str = Field(description="status of C-STORE (PS3.4 B.2.3) with which it was refused, as C003; empty: taken")
 
 
 class ObjectApartOut(BaseModel):
