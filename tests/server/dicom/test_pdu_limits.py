@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import socket
+import ssl
 import struct
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -159,3 +163,26 @@ def test_a_rejection_says_which_of_its_two_reasons_it_has(
     start = "an association with 127.0.0.1 was rejected: "
     reasons = [record.getMessage().removeprefix(start) for record in caplog.records if record.name.endswith(".node")]
     assert reasons == ["it called another AE title", "10 associations are open already"]
+
+
+def test_a_peer_that_shakes_no_hands_keeps_no_other_one_waiting(settings: Settings, tmp_path: Path) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl: apt-get install openssl")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    names = ["-subj", "/CN=node", "-keyout", key, "-out", certificate]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *names]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    options = {"tls_certificate": certificate, "tls_key": key, "tls_peers": certificate}
+    entity = pynetdicom.AE(ae_title="CR1")
+    entity.connection_timeout = entity.acse_timeout = 10
+    entity.add_requested_context(RADIOGRAPH, PLAIN)
+    named, unnamed = (ssl.create_default_context(cafile=certificate) for _ in range(2))
+    named.load_cert_chain(certificate, key)
+    with node(settings, **options) as (_, at), connect(at):
+        for context, is_taken in ((named, True), (unnamed, False)):
+            asked = entity.associate("127.0.0.1", at.port, ae_title=TITLE, tls_args=(context, "node"))
+            assert asked.is_established == is_taken
+            if is_taken:
+                asked.release()
+            elif asked.dul.socket.socket is not None:
+                asked.dul.socket.socket.close()  # pynetdicom leaves it open

@@ -19,7 +19,7 @@ from pneumoscope.core.errors import MissingExtraError, UsageError
 from pneumoscope.server.dicom.association import COMMITMENT
 from pneumoscope.server.dicom.objects import ANALYSED, find_mismatch
 from pneumoscope.server.dicom.outbound import Outbound
-from pneumoscope.server.dicom.pdu_limits import PduLimits, give_place_back
+from pneumoscope.server.dicom.pdu_limits import PduLimits, clear_up
 from pneumoscope.server.dicom.receive import FAILED, NOT_AS_ANNOUNCED, Receipt, Receiver, Sender
 from pneumoscope.server.dicom.returned import RETURNED, ReturnedObjects
 from pneumoscope.server.settings import DicomSettings
@@ -64,6 +64,19 @@ _LIMIT_EXCEEDED = (0x03, 0x02)
 """Source and reason of a rejection: service provider (presentation), local limit exceeded (PS3.8 9.3.4)."""
 _FAILED_REPORT = 0x0110
 """Status of N-EVENT-REPORT: processing failure."""
+
+
+class _LateHandshake(ssl.SSLContext):
+    """Shakes hands at the first reading: pynetdicom's one thread that takes connections must not wait for a peer."""
+
+    def wrap_socket(self, *connection: Any, **options: Any) -> ssl.SSLSocket:
+        """Wrap a connection that was just taken.
+
+        Args:
+            connection: The socket.
+            options: Of `ssl.SSLContext.wrap_socket`.
+        """
+        return super().wrap_socket(*connection, **{**options, "do_handshake_on_connect": False})
 
 
 class DicomNode:
@@ -132,7 +145,7 @@ class DicomNode:
             entity.add_supported_context(COMMITMENT, list(PLAIN_SYNTAXES), scu_role=True, scp_role=True)
         handlers: list[Any] = [
             (evt.EVT_CONN_OPEN, lambda event: PduLimits(event.assoc, self._max_object_bytes, IDLE_SECONDS)),
-            (evt.EVT_CONN_CLOSE, lambda event: give_place_back(event.assoc)),
+            (evt.EVT_CONN_CLOSE, lambda event: clear_up(event.assoc)),
             (evt.EVT_REQUESTED, self._check_peer),
             (evt.EVT_REJECTED, _log_rejection),
             (evt.EVT_C_ECHO, lambda event: 0x0000),
@@ -158,7 +171,7 @@ class DicomNode:
     def _encryption(self) -> ssl.SSLContext | None:
         if self._settings.tls_certificate is None:
             return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context = _LateHandshake(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self._settings.tls_certificate, self._settings.tls_key)
         if self._settings.tls_peers is not None:  # PS3.15 B.1: both sides show a certificate
             context.verify_mode = ssl.CERT_REQUIRED

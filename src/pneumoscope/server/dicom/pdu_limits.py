@@ -81,15 +81,17 @@ class PduLimits:
         return "its object is too large" if received + length > self._max_object_bytes else None
 
 
-def give_place_back(association: Association) -> None:
-    """End the thread of an association whose connection closed before it asked for anything.
+def clear_up(association: Association) -> None:
+    """Close the socket of an association whose connection is over, and end its thread if it never asked for anything.
 
-    pynetdicom would wait for the request until its time is up, and count the association among those that are open.
+    pynetdicom leaves the socket open where its peer was faster. It would wait for the request until its time is up,
+    and count the association among those that are open.
 
     Args:
-        association: Its connection is closed.
+        association: Its connection is over.
     """
+    provider: Any = association.dul
+    if provider.socket.socket is not None:
+        provider.socket.socket.close()
     if association.requestor.primitive is None:
-        # None is what pynetdicom gets when the time is up. Its annotation of the queue leaves that out.
-        queue: Any = association.dul.to_user_queue
-        queue.put(None)
+        provider.to_user_queue.put(None)  # what pynetdicom gets when the time is up
