@@ -16,7 +16,7 @@ from pydicom.uid import UID
 
 from pneumoscope.server.api.routes import dicomweb
 from pneumoscope.server.dicom import association, matching, node, receive, report, web_store
-from pneumoscope.server.dicom.association import COMMITMENT, PROPOSED_SYNTAXES
+from pneumoscope.server.dicom.association import COMMITMENT, PLAIN_SYNTAXES
 from pneumoscope.server.dicom.objects import ANALYSED, SERIES
 from pneumoscope.server.dicom.place import MANUFACTURER
 from pneumoscope.server.dicom.results import ResultKind
@@ -92,9 +92,9 @@ def _network() -> Iterable[str]:
     yield _table(
         ["SOP class", "transfer syntaxes", "when"],
         [
-            [_name(association.VERIFICATION), _names(PROPOSED_SYNTAXES), "always"],
-            *([_name(uid), _names(PROPOSED_SYNTAXES), "a result of it is due"] for uid in RETURNED),
-            [_name(COMMITMENT), _names(PROPOSED_SYNTAXES), "the destination says `commit: true`"],
+            [_name(association.VERIFICATION), _names(PLAIN_SYNTAXES), "always"],
+            *([_name(uid), _names(PLAIN_SYNTAXES), "a result of it is due"] for uid in RETURNED),
+            [_name(COMMITMENT), _names(PLAIN_SYNTAXES), "the destination says `commit: true`"],
         ],
     )
     yield _wrap(

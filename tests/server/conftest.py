@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,16 @@ def settings(tmp_path: Path, models: Path) -> Settings:
 
 @pytest.fixture
 def store(settings: Settings) -> Iterator[Store]:
+    store = open_store(settings)
+    yield store
+    store.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shared_store(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Store]:
+    """A store on either database, empty."""
+    if request.param == "postgresql":
+        settings = replace(settings, database=request.getfixturevalue("postgres"))
     store = open_store(settings)
     yield store
     store.close()

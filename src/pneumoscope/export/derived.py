@@ -74,7 +74,6 @@ def _describe(card: Card, parent: str, suffix: str, said: str, path: Path) -> Ca
             "limits": (said, *card.limits),
             "stamps": (NOT_AUDITED, *(stamp for stamp in card.stamps if stamp != NOT_AUDITED)),
             "derived_from": parent,
-            "borders": card.borders,
             "model_sha256": sha256_of(path),
             "model_bytes": path.stat().st_size,
         }

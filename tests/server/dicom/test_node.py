@@ -20,7 +20,8 @@ from pydicom.filebase import DicomBytesIO
 
 from pneumoscope.core.errors import UsageError
 from pneumoscope.server.dicom import receive
-from pneumoscope.server.dicom.node import PLAIN_SYNTAXES, DicomNode
+from pneumoscope.server.dicom.association import PLAIN_SYNTAXES
+from pneumoscope.server.dicom.node import DicomNode
 from pneumoscope.server.dicom.objects import load_header
 from pneumoscope.server.errors import StoreFullError
 from pneumoscope.server.inference.models import Catalogue

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
-from dataclasses import replace
-
-import pytest
 
 from pneumoscope.server.dicom import commitment, outbound_queue
 from pneumoscope.server.dicom.outbound_queue import QueuedResult
@@ -19,24 +15,6 @@ from pneumoscope.server.studies.retention import erase_old
 
 WHERE = Destination(title="ORTHANC", host="127.0.0.1", port=4242, commit=True)
 OBJECTS = 120
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def shared_store(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Store]:
-    """A store on either database, empty."""
-    if request.param == "postgresql":
-        from sqlalchemy import create_engine, text
-
-        url = request.getfixturevalue("postgres")
-        name = "o" + settings.home.parent.name.replace("-", "_").lower()[-20:]
-        engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        engine.dispose()
-        settings = replace(settings, database=url.replace("/postgres?", f"/{name}?"))
-    store = open_store(settings)
-    yield store
-    store.close()
 
 
 def add_results(store: Store, count: int) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,24 +34,6 @@ from server.sample_files import dicom, png
 @pytest.fixture
 def model(models: Path) -> str:
     return load(models / "tiny").identity
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def shared_store(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Store]:
-    """A store on either database, empty."""
-    if request.param == "postgresql":
-        from sqlalchemy import create_engine, text
-
-        url = request.getfixturevalue("postgres")
-        name = "q" + settings.home.parent.name.replace("-", "_").lower()[-20:]
-        engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        engine.dispose()
-        settings = replace(settings, database=url.replace("/postgres?", f"/{name}?"))
-    store = open_store(settings)
-    yield store
-    store.close()
 
 
 def grey(value: float, side: int = 40) -> bytes:

@@ -27,7 +27,7 @@ COMMITMENT = "1.2.840.10008.1.20.1"
 COMMITMENT_INSTANCE = "1.2.840.10008.1.20.1.1"
 """Its well-known instance."""
 VERIFICATION = "1.2.840.10008.1.1"
-PROPOSED_SYNTAXES = (
+PLAIN_SYNTAXES = (
     "1.2.840.10008.1.2.1",  # explicit, little endian: what results are written in
     "1.2.840.10008.1.2",  # implicit, little endian
 )
@@ -153,12 +153,12 @@ def associate(
     entity.acse_timeout = entity.connection_timeout = _ASSOCIATION_SECONDS
     entity.dimse_timeout = entity.network_timeout = _ANSWER_SECONDS
     # Else there would be no association where an archive takes none of the classes, and nobody could say why.
-    entity.add_requested_context(VERIFICATION, list(PROPOSED_SYNTAXES))
+    entity.add_requested_context(VERIFICATION, list(PLAIN_SYNTAXES))
     for sop_class in dict.fromkeys(classes):
-        for syntax in PROPOSED_SYNTAXES:
+        for syntax in PLAIN_SYNTAXES:
             entity.add_requested_context(sop_class, syntax)
     if destination.commit:
-        entity.add_requested_context(COMMITMENT, list(PROPOSED_SYNTAXES))
+        entity.add_requested_context(COMMITMENT, list(PLAIN_SYNTAXES))
     reported = threading.Event()
 
     def take(event: Event) -> tuple[int, None]:

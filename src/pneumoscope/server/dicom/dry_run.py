@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import select
 
 from pneumoscope.core.errors import UsageError
+from pneumoscope.server.dicom.plans import ResultKind
 from pneumoscope.server.dicom.routing import (
     FAILED_ANSWER,
     KINDS,
     REFUSED,
     ResultFacts,
-    RoutedKind,
     Routes,
     RuleDecision,
     decide,
@@ -25,7 +25,7 @@ from pneumoscope.server.storage.tables import ArchivedObject, Image, StoredPredi
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies.lookup import get_study
 
-OF_MODELS: tuple[RoutedKind, ...] = ("report", "segmentation", "presentation", "capture")
+OF_MODELS: tuple[ResultKind, ...] = ("report", "segmentation", "presentation", "capture")
 """Kinds of results that a model makes; the others are a reader's."""
 
 
@@ -57,7 +57,7 @@ class StudyFacts:
 class DryRun:
     """What rules say about one result that a study has, or may get."""
 
-    kind: RoutedKind
+    kind: ResultKind
     model: str
     """Its name; empty: no model makes it."""
     decisions: tuple[RuleDecision, ...]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import MissingExtraError, UsageError
-from pneumoscope.server.dicom.association import COMMITMENT
+from pneumoscope.server.dicom.association import COMMITMENT, PLAIN_SYNTAXES, VERIFICATION
 from pneumoscope.server.dicom.objects import ANALYSED, find_mismatch
 from pneumoscope.server.dicom.outbound import Outbound
 from pneumoscope.server.dicom.pdu_limits import PduLimits, clear_up
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 
 _RUN_LENGTHS = "1.2.840.10008.1.2.5"
 _SYNTAXES = (
-    "1.2.840.10008.1.2.1",  # explicit, little endian
-    "1.2.840.10008.1.2",  # implicit, little endian: every peer has it (PS3.5 10.1)
+    *PLAIN_SYNTAXES,
     "1.2.840.10008.1.2.4.50",  # JPEG baseline
     "1.2.840.10008.1.2.4.51",  # JPEG extended, 12 bits
     "1.2.840.10008.1.2.4.57",  # JPEG lossless
@@ -44,11 +43,9 @@ _SYNTAXES = (
     _RUN_LENGTHS,
 )
 """Transfer syntaxes that are taken; the imaging room decodes all of them."""
-PLAIN_SYNTAXES = _SYNTAXES[:2]
-_VERIFICATION = "1.2.840.10008.1.1"
 ACCEPTED: Mapping[str, Sequence[str]] = MappingProxyType(
     {
-        _VERIFICATION: PLAIN_SYNTAXES,
+        VERIFICATION: PLAIN_SYNTAXES,
         **dict.fromkeys(ANALYSED, _SYNTAXES),
         **dict.fromkeys(RETURNED, (*PLAIN_SYNTAXES, _RUN_LENGTHS)),
     }

@@ -21,10 +21,10 @@ from pneumoscope.core.errors import CheckRefusedError, UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.registry import suggestion
 from pneumoscope.core.strict_yaml import load_strictly
+from pneumoscope.server.dicom.plans import ResultKind
 from pneumoscope.server.settings import LONGEST_TITLE, is_loopback
 
-RoutedKind = Literal["report", "segmentation", "presentation", "capture", "final-read", "final-pdf"]
-KINDS: tuple[RoutedKind, ...] = get_args(RoutedKind)
+KINDS: tuple[ResultKind, ...] = get_args(ResultKind)
 REFUSED, FAILED_ANSWER = "refused", "failed"
 """Decisions that are no label: the model refused the image; the model failed."""
 _NO_MODEL = "it is no model's result"
@@ -90,7 +90,7 @@ class RoutingRule(Frozen):
 
     name: str = Field(min_length=1)
     when: Conditions = Conditions()
-    kinds: tuple[RoutedKind, ...] = Field(default=("report",), min_length=1)
+    kinds: tuple[ResultKind, ...] = Field(default=("report",), min_length=1)
     to: Texts = Field(min_length=1)
 
     @field_validator("to", "kinds", mode="before")
@@ -129,7 +129,7 @@ class Routes(Frozen):
     retry: RetryRule = RetryRule()
 
     @property
-    def kinds(self) -> tuple[RoutedKind, ...]:
+    def kinds(self) -> tuple[ResultKind, ...]:
         """The kinds of results that any rule sends."""
         return tuple(kind for kind in KINDS if any(kind in rule.kinds for rule in self.rules))
 
