@@ -62,6 +62,8 @@ def parse_grid(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
         values = tuple(value.strip() for value in _split(rest))
         if not (key and equals and all(values)):
             raise UsageError(f"the grid {text}", "must be key=value,value.", "Example: optimizer.lr=1e-3,1e-4")
+        if _SCOPED.match(text):
+            raise UsageError(f"the grid {text}", "names a recipe; a grid is of all recipes.", "Say key=value,value.")
         if key in grid or len(set(values)) < len(values):
             raise UsageError(f"the grid {text}", "names a key or a value twice.", "Say each once.")
         grid[key] = values
