@@ -31,7 +31,9 @@ def test_a_grid_keeps_commas_inside_brackets_and_braces() -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["optimizer.lr", "=1", "optimizer.lr=1,,2", "optimizer.lr=1,1", "lenet-*:optimizer.lr=1,2"])
+@pytest.mark.parametrize(
+    "text", ["optimizer.lr", "=1", "optimizer.lr=1,,2", "optimizer.lr=1,1", "lenet-*:optimizer.lr=1,2"]
+)
 def test_an_invalid_grid_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=r"the grid .*: (must be|names)"):
         parse_grid([text])
