@@ -21,7 +21,7 @@ from pneumoscope.comparison.entries import ComparisonEntry, plan_entries  # noqa
 from pneumoscope.comparison.page import draw_figures, render_comparison_page  # noqa: E402
 from pneumoscope.comparison.ranking import RankingConfig  # noqa: E402
 from pneumoscope.comparison.result import Comparison  # noqa: E402
-from pneumoscope.core.errors import UsageError, WeightsError  # noqa: E402
+from pneumoscope.core.errors import RunError, UsageError, WeightsError  # noqa: E402
 from pneumoscope.data.ledger import KnownOpening  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
 from pneumoscope.data.opened_images import OpenedImages  # noqa: E402
@@ -159,6 +159,16 @@ def test_test_is_opened_once_for_the_finalists_and_a_second_run_reuses_all_resul
     assert {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("*.ckpt")} == checkpoints
     assert [row.figures for row in resumed.tables[0].rows] == [row.figures for row in table.rows]
     assert resumed.tables[0].finals == table.finals
+
+
+def test_other_settings_in_the_same_folder_are_refused_before_anything_is_done(
+    comparison: Comparison, data: Manifest, folder: Path, tmp_path: Path
+) -> None:
+    unused_ledger = Ledger()
+    changed = plan_entries([small(tmp_path, "short", lr=0.5)], data, "covid-19")
+    with pytest.raises(RunError, match=r"short: was started with something else: optimizer.lr was 0.001, is 0.5\."):
+        run(changed, data, folder, unused_ledger)
+    assert not unused_ledger.openings
 
 
 def test_the_opening_is_in_the_evidence_and_on_the_card_of_each_finalist(

@@ -23,6 +23,7 @@ from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.opened_images import OpenedImages
 from pneumoscope.reporting.charts.figure import to_png
 from pneumoscope.training.features import FeatureStore
+from pneumoscope.training.loop.fit import check_same_run
 from pneumoscope.workflows.data_checks import check_plan
 from pneumoscope.workflows.datasets import ManifestInput, Roots, manifest_of
 from pneumoscope.workflows.early_checks import check_metric
@@ -87,7 +88,7 @@ def compare(
     Raises:
         UsageError: An unknown metric, recipe or class, or a test part without a file beside which its ledger lies.
         CheckRefusedError: A data check blocks; nothing was trained.
-        RunError: Not one network could be run.
+        RunError: ``out`` has a run of one of the networks with other settings or data, or not one could be run.
         KeyboardInterrupt: The user stopped it; the same call goes on.
 
     Example:
@@ -171,9 +172,12 @@ def run_comparison(
 
     Raises:
         CheckRefusedError: A data check blocks; nothing was trained.
-        RunError: Not one network could be run.
+        RunError: The folder has a run of one of the networks with other settings or data, or not one could be run.
         KeyboardInterrupt: The user stopped it; the same command goes on.
     """
+    for entry in networks:
+        if entry.plan is not None:
+            check_same_run(folder / "runs" / entry.name, entry.plan)
     checks = check_entries(networks, allowed=allowed, callbacks=callbacks)
     results = run_all(networks, folder / "runs", checks=checks, device=device, callbacks=callbacks)
     if not any(result.status == "done" for result in results):

@@ -70,22 +70,39 @@ def open_run(folder: Path, plan: Plan, *, resume: bool) -> None:
     Raises:
         RunError: The folder holds another run, or one that ``resume`` was not given for, or none to resume.
     """
-    recipe_path, data_path = folder / "recipe.yaml", folder / "data.json"
-    identity = {"data": plan.manifest.rows_hash(), "split": plan.manifest.split_hash()}
     check_run_folder(folder, resume=resume)
     if holds_run(folder):
-        old = load_recipe(str(recipe_path)).model_dump(mode="json")
-        changed = _differences(old, plan.recipe.model_dump(mode="json"))
-        changed += _differences(json.loads(data_path.read_text()), identity)
-        if changed:
-            raise RunError(
-                str(folder), f"was started with something else: {'; '.join(changed[:6])}.", "Choose another `out`."
-            )
+        check_same_run(folder, plan)
         return
     folder.mkdir(parents=True, exist_ok=True)
     write_manifest(plan.manifest, folder / "manifest.parquet")
-    write_json(data_path, identity)
-    write_text(recipe_path, plan.recipe.to_yaml())
+    write_json(folder / "data.json", _data_identity(plan))
+    write_text(folder / "recipe.yaml", plan.recipe.to_yaml())
+
+
+def _data_identity(plan: Plan) -> dict[str, str]:
+    return {"data": plan.manifest.rows_hash(), "split": plan.manifest.split_hash()}
+
+
+def check_same_run(folder: Path, plan: Plan) -> None:
+    """Check that the run in a folder, if one was begun there, is of the plan's recipe and data.
+
+    Raises:
+        RunError: It is another run; the message names what differs.
+    """
+    if not holds_run(folder):
+        return
+    # What was changed stands in the settings themselves.
+    old, new = (
+        recipe.model_dump(mode="json", exclude={"changes"})
+        for recipe in (load_recipe(str(folder / "recipe.yaml")), plan.recipe)
+    )
+    data = json.loads((folder / "data.json").read_text())
+    changed = _differences(old, new) + _differences(data, _data_identity(plan))
+    if changed:
+        raise RunError(
+            str(folder), f"was started with something else: {'; '.join(changed[:6])}.", "Choose another `out`."
+        )
 
 
 def read_run_manifest(folder: Path) -> Manifest:
