@@ -57,9 +57,10 @@ class _StoreCollector(Collector):
                     StoredPrediction.model, StoredPrediction.state
                 )
             ).all()
+            priors = select(Study.id).where(Study.prior.is_(True))
             counts = {
-                "studies": session.scalar(select(func.count()).select_from(Study)),
-                "images": session.scalar(select(func.count()).select_from(Image)),
+                "studies": session.scalar(select(func.count(Study.id)).where(Study.prior.is_(False))),
+                "images": session.scalar(select(func.count(Image.id)).where(Image.study.not_in(priors))),
             }
             waiting = count_items(session)
         predictions = GaugeMetricFamily(

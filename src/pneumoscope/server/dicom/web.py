@@ -171,7 +171,7 @@ def _show(store: Store, study: str, reader: str) -> str | None:
 def _list_studies(store: Store, query: WebQuery) -> Iterator[list[str]]:
     """Yield the numbers of the studies that may be asked for, those that came last first."""
     place = (Study.received, Study.id)
-    candidates = select(*place).where(Study.id.in_(select(ArchivedObject.study)))
+    candidates = select(*place).where(Study.id.in_(select(ArchivedObject.study)), Study.prior.is_(False))
     if "StudyInstanceUID" in query.wanted:
         uids = query.wanted["StudyInstanceUID"].replace("\\", ",").split(",")
         candidates = candidates.where(Study.key.in_([_study_key(store, uid) for uid in uids]))

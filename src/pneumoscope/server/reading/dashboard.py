@@ -227,7 +227,7 @@ def measure_operations(session: Transaction, model: str | None, studies: Studies
         seconds = [value for value in newest if value is not None]
     return Operations(
         studies=sum(days.values()),
-        images=_count_about(session, Image, studies),
+        images=_count_about(session, Image, studies.where(Study.prior.is_(False))),
         days=[DayCount(day=day, studies=number) for day, number in sorted(days.items())],
         predictions=states,
         median_seconds=float(np.median(seconds)) if seconds else None,
@@ -266,11 +266,12 @@ def operating_point(catalogue: Catalogue, identity: str) -> str | None:
 
 
 def _received(studies: Studies) -> Any:
-    return studies.with_only_columns(Study.received)
+    return studies.where(Study.prior.is_(False)).with_only_columns(Study.received)
 
 
 def _count(session: Transaction, studies: Studies) -> int:
-    return session.scalar(select(func.count()).select_from(studies.subquery())) or 0
+    counted = studies.where(Study.prior.is_(False)).subquery()
+    return session.scalar(select(func.count()).select_from(counted)) or 0
 
 
 def _count_about(session: Transaction, table: type[Image | Reference], studies: Studies) -> int:

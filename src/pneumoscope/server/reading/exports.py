@@ -180,7 +180,7 @@ def decide_labels(session: Session) -> dict[str, StudyLabel | str]:
             unaided.setdefault(row.study, []).append(row.content.get("conclusion"))
         else:
             aided[row.study] += 1
-    studies = session.scalars(select(Study.id).order_by(Study.received, Study.id)).all()
+    studies = session.scalars(select(Study.id).where(Study.prior.is_(False)).order_by(Study.received, Study.id)).all()
     return {
         study: choose_label(FinalReads(unaided.get(study, ()), aided[study]), references.get(study, {}))
         for study in studies

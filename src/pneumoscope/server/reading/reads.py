@@ -21,6 +21,7 @@ from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.tables import ArchivedObject, ArrivingObject, Event, Read
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies.lookup import get_study
+from pneumoscope.server.studies.priors import check_not_prior
 
 WITHHELD = "lock your own unaided read first"
 """The only reason for withholding an answer; its code is `READ_FIRST`."""
@@ -115,9 +116,10 @@ def add_version(store: Store, session: Transaction, study: str, reader: str, sen
         sent: The new version.
 
     Raises:
-        ConflictError: It would break one of the rules above.
+        ConflictError: It would break one of the rules above, or the study was fetched for comparison alone.
     """
     store.lock_exclusive(session)
+    check_not_prior(get_study(session, study), "a report")
     earlier = list(session.scalars(select(Read).where(Read.study == study, Read.reader == reader)))
     displayed = find_displayed(session, study, reader)
     _check(sent, earlier, displayed, reads_first=store.settings.reads_come_first)

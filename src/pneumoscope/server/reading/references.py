@@ -14,6 +14,7 @@ from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.tables import Reference
 from pneumoscope.server.studies.lookup import get_study
+from pneumoscope.server.studies.priors import check_not_prior
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ def add_reference(store: Store, study: str, entered: NewReference, account: str)
 
     Raises:
         NotFoundError: There is no such study.
+        ConflictError: The study was fetched for comparison alone.
     """
     number = new_id()
     row = Reference(
@@ -42,7 +44,7 @@ def add_reference(store: Store, study: str, entered: NewReference, account: str)
         at=now(),
     )
     with store.write() as session:
-        get_study(session, study)
+        check_not_prior(get_study(session, study), "a reference result")
         session.add(row)
     return row
 

@@ -126,6 +126,9 @@ class Study(Base):
     patient: Mapped[str | None] = mapped_column(index=True)
     received: Mapped[float]
     received_by: Mapped[str]
+    prior: Mapped[bool] = mapped_column(default=False)
+    """It was fetched from an archive for comparison with a later study (`PriorFetch`), and no model is asked about it.
+    Such a study is in no list, sum or result; where somebody sends it, it becomes one like all others."""
 
 
 class Image(Base):
@@ -387,6 +390,44 @@ class OutboundItem(Base):
     """When the archive is to be asked, or asked again."""
     request: Mapped[str | None] = mapped_column(index=True)
     """Transaction UID of the last such request."""
+
+
+class PriorFetch(Base):
+    """What an archive is asked for beside a study: which earlier studies its patient has, and each of these."""
+
+    __tablename__ = "prior_fetches"
+    __table_args__ = (UniqueConstraint("study", "key"), Index("prior_fetches_due", "state", "next_attempt"))
+    id: Mapped[str] = mapped_column(primary_key=True)
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"))
+    """The study that came."""
+    key: Mapped[str] = mapped_column(index=True)
+    """Of the earlier study, see `Study.key`; empty: the search for earlier studies."""
+    sealed: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """The UIDs of what is fetched; null: the search."""
+    state: Mapped[str]
+    """queued, running, done, failed."""
+    attempts: Mapped[int] = mapped_column(default=0)
+    next_attempt: Mapped[float]
+    """Of those that are queued."""
+    last_error: Mapped[str] = mapped_column(Text, default="")
+    worker: Mapped[str | None]
+    lease: Mapped[float] = mapped_column(default=0.0)
+    """When another server may take over what is running."""
+    message: Mapped[int | None]
+    """Message ID of the C-MOVE that runs: what it brings names it."""
+    queued: Mapped[float]
+    """When its time began to run, after which it has failed."""
+    finished: Mapped[float | None]
+    found: Mapped[int] = mapped_column(default=0)
+    """Of a search: the studies that the archive named."""
+    taken: Mapped[int] = mapped_column(default=0)
+    """Images that came; of a search: earlier studies that are fetched or here."""
+    dropped: Mapped[int] = mapped_column(default=0)
+    """What came and was not what was asked for."""
+    size: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Bytes of what came."""
+    prior: Mapped[str | None] = mapped_column(ForeignKey("studies.id", ondelete="SET NULL"), index=True)
+    """Number of the earlier study: it stays here as long as one of these rows names it."""
 
 
 class RejectedObject(Base):

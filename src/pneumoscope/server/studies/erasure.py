@@ -22,6 +22,7 @@ from pneumoscope.server.storage.tables import (
     StoredPrediction,
     Study,
 )
+from pneumoscope.server.studies.priors import PRIORS, find_unneeded
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,9 @@ class Erasure:
 def erase(store: Store, studies: Sequence[str], entries: Sequence[AuditEntry] = ()) -> Erasure:
     """Erase studies with their images, predictions, heatmaps, reads and identities; return what was erased.
 
-    A patient without a further study is forgotten too, and exports that can be reached lose their copies. What was
-    deleted leaves the database's files as well (`Store.clear_erased`). The audit log keeps the opaque numbers.
+    What was fetched for them alone goes with them. A patient without a further study is forgotten too, and exports that
+    can be reached lose their copies. What was deleted leaves the database's files as well (`Store.clear_erased`). The
+    audit log keeps the opaque numbers.
 
     Args:
         store: The store.
@@ -51,6 +53,10 @@ def erase(store: Store, studies: Sequence[str], entries: Sequence[AuditEntry] = 
     with store.write() as session:
         store.lock_exclusive(session)
         audit_log.record_all(session, entries)
+        fetched = sorted(set(find_unneeded(session, studies)) - set(studies)) if studies else []
+        lines = [AuditEntry(PRIORS, "DELETE /api/studies/{study}", study) for study in fetched]
+        audit_log.record_all(session, lines)
+        studies = [*studies, *fetched]
         images = list(session.scalars(select(Image.id).where(Image.study.in_(studies))))
         apart = list(session.scalars(select(QuarantinedObject.id).where(QuarantinedObject.study.in_(studies))))
         made = list(session.scalars(select(ResultObject.blob).where(ResultObject.study.in_(studies))))

@@ -41,6 +41,8 @@ class StudyFilter:
     """Id of a reader whose report is not final."""
     label: tuple[str, str] | None = None
     """A reader and the key of this reader's own label."""
+    priors: bool = False
+    """Earlier studies too that were fetched for comparison, see `studies.priors`."""
 
 
 COUNT_LIMIT = 10_000
@@ -97,6 +99,8 @@ def _filter(query: Select[Any], wanted: StudyFilter) -> Select[Any]:
         query = query.where(Study.patient.startswith(wanted.patient, autoescape=True))
     elif wanted.patient is not None:
         query = query.where(Study.patient == wanted.patient)
+    if not wanted.priors:
+        query = query.where(Study.prior.is_(False))
     if wanted.unread_by is not None:
         final = select(Read.id).where(
             Read.study == Study.id, Read.reader == wanted.unread_by, Read.stage == "aided", Read.state == "final"

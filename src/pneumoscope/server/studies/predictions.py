@@ -8,6 +8,7 @@ from pneumoscope.server.inference import queue
 from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import StoredPrediction
 from pneumoscope.server.studies import lookup
+from pneumoscope.server.studies.priors import check_not_prior
 
 
 def request_predictions(store: Store, study: str, models: Sequence[str], user: str) -> list[StoredPrediction]:
@@ -22,10 +23,10 @@ def request_predictions(store: Store, study: str, models: Sequence[str], user: s
     Raises:
         NotFoundError: There is no such study.
         BusyError: The queue is full.
-        ConflictError: A model is switched off.
+        ConflictError: A model is switched off, or the study was fetched for comparison alone.
     """
     with store.write() as session:
         store.lock_exclusive(session)
-        lookup.get_study(session, study)
+        check_not_prior(lookup.get_study(session, study), "a question to a model")
         images = [(study, image.id) for image in lookup.images_of(session, [study])[study]]
         return queue.enqueue(store, session, images, list(dict.fromkeys(models)), user)

@@ -2,7 +2,7 @@
 
 It looks for them when the server starts and then every hour. Each erasure is in the audit log, by ``retention``. A
 clock that jumped ahead erases nothing: someone has to confirm it. A study whose results are on their way to an archive
-is erased when they are there.
+is erased when they are there. An earlier study that was fetched goes with the studies that it was fetched for.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def erase_old(store: Store, days: float, time: float) -> int:
     erased, waits = 0, Study.id.in_(_on_the_way(time))
     while True:
         with store.write() as session:  # the audit log is written before the erasure, as for every access
-            is_old = Study.received < time - days * DAY
+            is_old = and_(Study.received < time - days * DAY, Study.prior.is_(False))
             query = select(Study.id).where(is_old, ~waits).order_by(Study.received)
             old_studies = list(session.scalars(query.limit(_AT_ONCE)))
             waiting = session.scalar(select(func.count(Study.id)).where(is_old, waits))

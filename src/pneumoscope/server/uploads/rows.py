@@ -8,7 +8,7 @@ files that no row names, which the next start removes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import bindparam, select
 
@@ -28,6 +28,7 @@ from pneumoscope.server.storage.tables import (
 )
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies.patients import PersonMatch, join_person, match_person
+from pneumoscope.server.studies.priors import promote
 from pneumoscope.server.uploads.deidentify import DecodedUpload
 from pneumoscope.server.uploads.outcome import AddedImage
 from pneumoscope.server.uploads.staging import StagedFile
@@ -54,6 +55,10 @@ class UploadRows:
     """The same number where this account may not see names, see `studies.patients`; else empty."""
     keeps_headers: bool = True
     """Whether the header of a DICOM file is kept here; False: its receiver keeps it (`server.dicom.receive`)."""
+    prior: bool = False
+    """Whether the files were fetched for comparison, see `studies.priors`."""
+    known: set[str] = field(default_factory=set)
+    """Studies of these files that were here before."""
 
     def add(self, files: Sequence[StagedFile]) -> list[AddedImage | ImageError]:
         """Add rows for the files and queue their predictions, all or nothing; return what became of each file.
@@ -69,7 +74,9 @@ class UploadRows:
         sources = [self._source(file) for file in files]
         earlier = self.session.connection().execute(_BY_SOURCE, {"sources": sources})
         images = self.session.images
-        images |= {source: (image, study) for source, image, study in earlier}
+        for source, image, study in earlier:
+            images[source] = image, study
+            self.known.add(study)
         rows: list[tuple[str, str, bool] | ImageError] = []
         for file, source in zip(files, sources, strict=True):
             duplicate = source in images
@@ -81,6 +88,8 @@ class UploadRows:
             else:
                 rows.append((*images[source], duplicate))
         study_of = {row[0]: row[1] for row in rows if not isinstance(row, ImageError)}
+        if not self.prior and (known := set(study_of.values()) & self.known):
+            promote(self.session, known, self.account)
         predictions = self._add_predictions(files, study_of)
         return [
             row
@@ -137,9 +146,15 @@ class UploadRows:
         if study is None:
             study = new_id()
             session.append(
-                Study, {"id": study, "key": key, "patient": patient, "received": time, "received_by": self.account}
+                Study,
+                {
+                    **{"id": study, "key": key, "patient": patient, "received": time, "received_by": self.account},
+                    "prior": self.prior,
+                },
             )
-            session.append(Event, {"kind": "study", "study": study, "subject": study, "state": "received", "at": time})
+            if not self.prior:
+                event = {"kind": "study", "study": study, "subject": study, "state": "received", "at": time}
+                session.append(Event, event)
             if exam is not None or file.sent_name:
                 identity = {"file": file.sent_name} if exam is None else exam.exam_identity()
                 session.append(ExamIdentity, {"study": study, "sealed": secret.seal(identity, study)})
@@ -173,6 +188,7 @@ class UploadRows:
                 return None
             studies[key] = row[0], row[1]
         study, examined = studies[key]
+        self.known.add(study)
         if examined != (match.key if match else None):
             raise ImageError(
                 decoded.name,

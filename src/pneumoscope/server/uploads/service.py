@@ -99,7 +99,7 @@ class PendingUpload:
         return self._models
 
     def write_rows(
-        self, session: Transaction, account: str, scope: str = "", *, keeps_headers: bool = True
+        self, session: Transaction, account: str, scope: str = "", *, keeps_headers: bool = True, prior: bool = False
     ) -> StoredUpload:
         """Write the rows. When the transaction is committed, give what this returned to `confirm`.
 
@@ -108,6 +108,7 @@ class PendingUpload:
             account: Number of the account that sends the upload.
             scope: The same where that account may not see names, see `studies.patients`.
             keeps_headers: See `UploadRows`.
+            prior: See `UploadRows`.
 
         Raises:
             NothingStoredError: No file can be stored.
@@ -115,7 +116,7 @@ class PendingUpload:
             ConflictError: A model is switched off.
         """
         files = self._staged.files
-        added = iter(UploadRows(self._store, session, self._models, account, scope, keeps_headers).add(files))
+        added = iter(UploadRows(self._store, session, self._models, account, scope, keeps_headers, prior).add(files))
         outcomes = [
             outcome if outcome.refusal is not None else _outcome_of(outcome.file, next(added))
             for outcome in self._outcomes

@@ -85,12 +85,14 @@ def list_studies(
     received_to: datetime | None = None,
     unread: Annotated[bool, Query(description="only studies without a final report of your own")] = False,
     label: LabelKey = None,
+    priors: Annotated[bool, Query(description="earlier studies too that were fetched for comparison")] = False,
     order: Annotated[Literal["newest", "oldest"], Query(description="first, by receipt")] = "newest",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     after: Annotated[str | None, Query(max_length=200, description="the last page's `next`")] = None,
 ) -> StudyPage:
     """List studies by time of receipt."""
     study_filter = _make_filter(context, user, patient, model, state, unread, label, received_from, received_to)
+    study_filter = replace(study_filter, priors=priors)
     cursor = None if after is None else _decode_cursor(after)
     with context.store.read() as session:
         page = lookup.list_page(session, study_filter, limit + 1, cursor, oldest_first=order == "oldest")
@@ -295,6 +297,7 @@ def _study_out(
         ],
         predictions=states,
         own_read=own_read,
+        prior=study.prior,
     )
 
 

@@ -115,6 +115,10 @@ class StudyOut(BaseModel):
     own_read: Progress = Field(
         description="the asker's own report: a draft, the unaided read locked, final; shown: an answer, and no report"
     )
+    prior: bool = Field(
+        default=False,
+        description="it was fetched from an archive for comparison: no model is asked, and nobody reads it",
+    )
 
 
 class StudyPage(BaseModel):
