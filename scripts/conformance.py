@@ -16,9 +16,12 @@ from pydicom.uid import UID
 
 from pneumoscope.server.api.routes import dicomweb
 from pneumoscope.server.dicom import association, matching, node, receive, report, web_store
-from pneumoscope.server.dicom.association import COMMITMENT, PLAIN_SYNTAXES
+from pneumoscope.server.dicom.association import COMMITMENT, IMAGE_SYNTAXES, PLAIN_SYNTAXES
 from pneumoscope.server.dicom.objects import ANALYSED, SERIES
 from pneumoscope.server.dicom.place import MANUFACTURER
+from pneumoscope.server.dicom.prior_queue import FETCH_SECONDS
+from pneumoscope.server.dicom.prior_receive import MOST_OBJECTS
+from pneumoscope.server.dicom.query_retrieve import FIND, GET, KEYS, MODELS, MOST_MATCHES, MOVE
 from pneumoscope.server.dicom.results import ResultKind
 from pneumoscope.server.dicom.returned import KEY_OBJECTS, RETURNED
 from pneumoscope.server.settings import DicomSettings
@@ -43,15 +46,17 @@ def _overview() -> Iterable[str]:
     yield "## Overview"
     accepted = [[_name(uid), f"`{uid}`", _scu_of(uid), "yes"] for uid in node.ACCEPTED]
     rows = [*accepted, [_name(COMMITMENT), f"`{COMMITMENT}`", "where a destination asks for it", "no"]]
+    rows += [[name, f"`{uid}`", "where the file of routes has `priors`", "no"] for uid, name in MODELS.items()]
     yield _table(["SOP class", "UID", "SCU", "SCP"], rows)
-    yield "Media: none. DICOMweb: see below. Query/Retrieve, worklist, MPPS and printing: none."
+    yield "Media: none. DICOMweb: see below. Query/Retrieve as SCP, worklist, MPPS and printing: none."
     yield "## Implementation model"
     yield _wrap(
         f"""
         A peer sends images of the classes that are analysed (C-STORE, STOW-RS). They are stored without a patient,
         their headers sealed. When a study is complete, its results are made as DICOM objects and, by routing rules,
-        sent to archives (C-STORE). Kinds of results: {", ".join(get_args(ResultKind))}. See [In a hospital's
-        network](pacs.md).
+        sent to archives (C-STORE). Kinds of results: {", ".join(get_args(ResultKind))}. Where the file of routes
+        says so, an archive is asked for earlier studies of the patient (C-FIND, C-MOVE or C-GET); they are shown, and
+        never analysed. See [In a hospital's network](pacs.md).
         """
     )
 
@@ -77,7 +82,7 @@ def _network() -> Iterable[str]:
     yield _table(
         ["SOP class", "transfer syntaxes"],
         [[_name(uid), _names(syntaxes)] for uid, syntaxes in node.ACCEPTED.items()]
-        + [[f"{_name(COMMITMENT)} (the roles reversed; with `--dicom-routes`)", _names(node.PLAIN_SYNTAXES)]],
+        + [[f"{_name(COMMITMENT)} (the roles reversed; with `--dicom-routes`)", _names(PLAIN_SYNTAXES)]],
     )
     yield _wrap(
         f"""
@@ -96,6 +101,29 @@ def _network() -> Iterable[str]:
             *([_name(uid), _names(PLAIN_SYNTAXES), "a result of it is due"] for uid in RETURNED),
             [_name(COMMITMENT), _names(PLAIN_SYNTAXES), "the destination says `commit: true`"],
         ],
+    )
+    yield "### Query and retrieval, as user"
+    yield _table(
+        ["SOP class", "transfer syntaxes", "when"],
+        [
+            [MODELS[FIND], _names(PLAIN_SYNTAXES), "a study with a PatientID came from a peer"],
+            [MODELS[MOVE], _names(PLAIN_SYNTAXES), "`retrieve: move`, as without a word"],
+            [MODELS[GET], _names(PLAIN_SYNTAXES), "`retrieve: get`"],
+            *([_name(uid), _names(IMAGE_SYNTAXES), "`retrieve: get`, the roles reversed"] for uid in ANALYSED),
+        ],
+    )
+    yield _table(
+        ["level", "keys that are matched", "keys that are returned"],
+        [[level, ", ".join(matched), ", ".join(returned)] for level, (matched, returned) in KEYS.items()],
+    )
+    yield _wrap(
+        f"""
+        Matching is by one value, or by a range of dates; no list and no wildcard is sent, and modalities are asked for
+        one after the other. Neither relational queries nor fuzzy matching nor C-CANCEL are used: a search that
+        gives more than {MOST_MATCHES} matches, and a question that takes more than {FETCH_SECONDS:.0f} seconds, end
+        with A-ABORT. Retrieval is by series, {MOST_OBJECTS} images of a study at most. What a C-MOVE sends has to name
+        it (MoveOriginatorApplicationEntityTitle and MoveOriginatorMessageID); all else under that title is refused.
+        """
     )
     yield _wrap(
         """

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pneumoscope.cli.formatting import print_json
 from pneumoscope.cli.options import AsJson, Database, Home, Secret
+
+if TYPE_CHECKING:
+    from pneumoscope.server.dicom.prior_rule import PriorRule
 
 app = typer.Typer(help="Check where a server's results go as DICOM objects.", no_args_is_help=True)
 
@@ -46,6 +49,8 @@ def routes(
             where = f"{destination.title}@{destination.host}:{destination.port}"
             approved = f", approved by {destination.approver} on {destination.date}" if destination.approver else ""
             typer.echo(f"{name}  {where}  {destination.kind}{approved}")
+        if rules.priors is not None:
+            typer.echo(_describe_priors(rules.priors))
         which = "the first one" if rules.match == "first" else "every one"
         typer.echo(f"rules: {', '.join(rule.name for rule in rules.rules) or 'none'}; {which} that matches counts")
         return
@@ -58,3 +63,12 @@ def routes(
         typer.echo(f"{run.kind}{f' of {run.model}' if run.model else ''}: {', '.join(run.destinations) or 'nowhere'}")
         for decision in run.decisions:
             typer.echo(f"  {decision.rule}: {'matches' if decision.matches else 'no'}; {'; '.join(decision.reasons)}")
+
+
+def _describe_priors(rule: PriorRule) -> str:
+    """Return in one line which earlier studies are fetched."""
+    archive = rule.archive
+    what = f"the newest {rule.studies} of {rule.years:g} years, {' or '.join(rule.modalities)}"
+    parts = f" of {' or '.join(rule.body_parts)}" if rule.body_parts else ""
+    way = "C-MOVE" if rule.retrieve == "move" else "C-GET"
+    return f"priors  {archive.title}@{archive.host}:{archive.port}  {what}{parts}, by {way}"

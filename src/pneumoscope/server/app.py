@@ -29,9 +29,13 @@ from pneumoscope.server.dicom.completion import CompletionWatch
 from pneumoscope.server.dicom.node import DicomNode
 from pneumoscope.server.dicom.outbound import Outbound
 from pneumoscope.server.dicom.plans import kinds_of
+from pneumoscope.server.dicom.prior_receive import PriorReceiver
+from pneumoscope.server.dicom.prior_rule import check_is_peer
+from pneumoscope.server.dicom.priors import Priors
 from pneumoscope.server.dicom.receive import Receiver
 from pneumoscope.server.dicom.results import make_results
 from pneumoscope.server.dicom.returned import ReturnedObjects
+from pneumoscope.server.dicom.routing import RetryRule
 from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference import occlusion
 from pneumoscope.server.inference.models import Catalogue
@@ -68,7 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
     store, catalogue = open_store(settings), Catalogue(settings.models)
     passwords, decoders = Passwords(), DecoderPool(settings, catalogue, default_workers())
     _check_models(catalogue, () if settings.dicom is None else settings.dicom.models)
-    outbound = None
+    outbound, rule, retry = None, None, RetryRule()
     if settings.dicom is not None and settings.dicom.routes is not None:
         routes = check_routes(settings.dicom.routes, settings.models)
         if "capture" in routes.kinds and not settings.dicom.capture:
@@ -78,7 +82,21 @@ def create_app(settings: Settings) -> FastAPI:
                 "Start it with `dicom_capture=True`.",
             )
         outbound = Outbound(store, catalogue, routes, settings.dicom.title)
+        rule, retry = routes.priors, routes.retry
+        if rule is not None:
+            check_is_peer(f"{settings.dicom.routes}", rule, settings.dicom.peers)
     uploads = UploadService(store, settings, catalogue, decoders)
+    node = priors = None
+    if settings.dicom is not None:
+        title = settings.dicom.title
+        receiver = Receiver(store, uploads, settings.dicom.models, rule)
+        titles = {title.strip(), ((rule.archive.calling if rule else None) or title).strip()}
+        fetched = PriorReceiver(store, uploads, receiver, rule, frozenset(titles))
+        node = DicomNode(
+            settings.dicom, receiver, ReturnedObjects(store), settings.max_file_bytes, outbound, priors=fetched
+        )
+        if rule is not None:
+            priors = Priors(store, rule, retry, title, fetched, settings.max_file_bytes)
     context = Context(
         settings=settings,
         store=store,
@@ -94,16 +112,9 @@ def create_app(settings: Settings) -> FastAPI:
         health_limiter=anyio.CapacityLimiter(4),
         decoders=decoders,
         workers=WorkerPool(store, settings, catalogue),
-        node=None
-        if settings.dicom is None
-        else DicomNode(
-            settings.dicom,
-            Receiver(store, uploads, settings.dicom.models),
-            ReturnedObjects(store),
-            settings.max_file_bytes,
-            outbound,
-        ),
+        node=node,
         outbound=outbound,
+        priors=priors,
         occlusion_limiter=anyio.CapacityLimiter(occlusion.CONCURRENT),
         pages=Pages(),
     )
@@ -161,11 +172,15 @@ def _lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManag
             context.node.start()
         if context.outbound is not None:
             context.outbound.start()
+        if context.priors is not None:
+            context.priors.start()
         if completion is not None:
             completion.start()
         try:
             yield
         finally:
+            if context.priors is not None:
+                context.priors.stop()
             if context.node is not None:
                 context.node.stop()
             if completion is not None:

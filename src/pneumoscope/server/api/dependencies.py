@@ -14,6 +14,7 @@ from pneumoscope.server.api.metrics import Metrics
 from pneumoscope.server.api.pages import Pages
 from pneumoscope.server.dicom.node import DicomNode
 from pneumoscope.server.dicom.outbound import Outbound
+from pneumoscope.server.dicom.priors import Priors
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.inference.worker_pool import WorkerPool
 from pneumoscope.server.security import audit_log
@@ -71,6 +72,8 @@ class Context:
     """Takes objects from peers; None: the server is no DICOM node."""
     outbound: Outbound | None
     """Sends results to archives; None: nothing is sent."""
+    priors: Priors | None
+    """Fetches earlier studies from an archive; None: none are fetched."""
     occlusion_limiter: anyio.CapacityLimiter
     """Questions about covered images that are answered at once."""
     pages: Pages

@@ -5,15 +5,15 @@ The protocol is pynetdicom's. What an answer means for the queue is decided here
 
 from __future__ import annotations
 
-import ssl
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pneumoscope.core.errors import MissingExtraError, PneumoscopeError
+from pneumoscope.server.dicom.address import ArchiveAddress
 from pneumoscope.server.dicom.outbound_queue import LEASE
 from pneumoscope.server.dicom.routing import Destination
 
@@ -31,6 +31,20 @@ PLAIN_SYNTAXES = (
     "1.2.840.10008.1.2.1",  # explicit, little endian: what results are written in
     "1.2.840.10008.1.2",  # implicit, little endian
 )
+RUN_LENGTHS = "1.2.840.10008.1.2.5"
+IMAGE_SYNTAXES = (
+    *PLAIN_SYNTAXES,
+    "1.2.840.10008.1.2.4.50",  # JPEG baseline
+    "1.2.840.10008.1.2.4.51",  # JPEG extended, 12 bits
+    "1.2.840.10008.1.2.4.57",  # JPEG lossless
+    "1.2.840.10008.1.2.4.70",  # JPEG lossless, first-order prediction
+    "1.2.840.10008.1.2.4.80",  # JPEG-LS lossless
+    "1.2.840.10008.1.2.4.81",  # JPEG-LS near-lossless
+    "1.2.840.10008.1.2.4.90",  # JPEG 2000 lossless
+    "1.2.840.10008.1.2.4.91",  # JPEG 2000
+    RUN_LENGTHS,
+)
+"""Transfer syntaxes in which images are taken; the imaging room decodes all of them."""
 _ASSOCIATION_SECONDS = 30
 _ANSWER_SECONDS = LEASE / 2
 _REPORT_SECONDS = 1.0
@@ -146,19 +160,14 @@ def associate(
         MissingExtraError: pynetdicom is not installed.
     """
     try:
-        from pynetdicom import AE, evt
+        from pynetdicom import evt
     except ImportError as error:
         raise MissingExtraError("an outbound queue", "pacs") from error
-    entity = AE(ae_title=destination.calling or calling)
-    entity.acse_timeout = entity.connection_timeout = _ASSOCIATION_SECONDS
-    entity.dimse_timeout = entity.network_timeout = _ANSWER_SECONDS
     # Else there would be no association where an archive takes none of the classes, and nobody could say why.
-    entity.add_requested_context(VERIFICATION, list(PLAIN_SYNTAXES))
-    for sop_class in dict.fromkeys(classes):
-        for syntax in PLAIN_SYNTAXES:
-            entity.add_requested_context(sop_class, syntax)
+    contexts: list[tuple[str, Sequence[str]]] = [(VERIFICATION, PLAIN_SYNTAXES)]
+    contexts += [(sop_class, (syntax,)) for sop_class in dict.fromkeys(classes) for syntax in PLAIN_SYNTAXES]
     if destination.commit:
-        entity.add_requested_context(COMMITMENT, list(PLAIN_SYNTAXES))
+        contexts.append((COMMITMENT, PLAIN_SYNTAXES))
     reported = threading.Event()
 
     def take(event: Event) -> tuple[int, None]:
@@ -167,32 +176,56 @@ def associate(
         finally:
             reported.set()
 
+    handlers = [(evt.EVT_N_EVENT_REPORT, take)]
+    with open_association(destination, calling, contexts, handlers, _ANSWER_SECONDS) as association:
+        yield ArchiveAssociation(association, reported)
+
+
+@contextmanager
+def open_association(
+    archive: ArchiveAddress,
+    calling: str,
+    contexts: Sequence[tuple[str, Sequence[str]]],
+    handlers: Sequence[Any],
+    answer_seconds: float,
+    roles: Sequence[Any] = (),
+) -> Iterator[Association]:
+    """Open an association with an archive for the length of a block, and release it.
+
+    Args:
+        archive: Where it is.
+        calling: AE title of this server.
+        contexts: SOP class and transfer syntaxes of each presentation context that is proposed.
+        handlers: Of pynetdicom's events.
+        answer_seconds: For which an answer is waited for.
+        roles: SOP classes in which the archive is to be the user, as pynetdicom has them.
+
+    Raises:
+        NoAssociationError: The archive can't be reached, or takes no association.
+    """
+    from pynetdicom import AE
+
+    entity = AE(ae_title=archive.calling or calling)
+    entity.acse_timeout = entity.connection_timeout = _ASSOCIATION_SECONDS
+    entity.dimse_timeout = entity.network_timeout = answer_seconds
+    for sop_class, syntaxes in contexts:
+        entity.add_requested_context(sop_class, list(syntaxes))
     association = entity.associate(
-        destination.host,
-        destination.port,
-        ae_title=destination.title,
-        tls_args=_encryption(destination),
-        evt_handlers=[(evt.EVT_N_EVENT_REPORT, take)],
+        archive.host,
+        archive.port,
+        ae_title=archive.title,
+        tls_args=archive.encryption(),
+        evt_handlers=list(handlers),
+        ext_neg=list(roles) or None,
     )
     if not association.is_established:
         why = "rejected the association" if association.is_rejected else "can't be reached, or ended the association"
         raise NoAssociationError("the archive", f"{why}.")
     try:
-        yield ArchiveAssociation(association, reported)
+        yield association
     finally:
         if association.is_established:
             association.release()
-
-
-def _encryption(destination: Destination) -> tuple[ssl.SSLContext, str] | None:
-    tls = destination.tls
-    if tls is None:
-        return None
-    context = ssl.create_default_context(cafile=str(tls.authorities))
-    context.check_hostname = tls.check_name
-    if tls.certificate is not None:
-        context.load_cert_chain(tls.certificate, tls.key)
-    return context, destination.host
 
 
 def read_report(information: Dataset) -> tuple[str, list[str], dict[str, int]]:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import MissingExtraError, UsageError
-from pneumoscope.server.dicom.association import COMMITMENT, PLAIN_SYNTAXES, VERIFICATION
+from pneumoscope.server.dicom.association import COMMITMENT, IMAGE_SYNTAXES, PLAIN_SYNTAXES, RUN_LENGTHS, VERIFICATION
 from pneumoscope.server.dicom.objects import ANALYSED, find_mismatch
 from pneumoscope.server.dicom.outbound import Outbound
 from pneumoscope.server.dicom.pdu_limits import PduLimits, clear_up
+from pneumoscope.server.dicom.prior_receive import PriorReceiver
 from pneumoscope.server.dicom.receive import FAILED, NOT_AS_ANNOUNCED, Receipt, Receiver, Sender
 from pneumoscope.server.dicom.returned import RETURNED, ReturnedObjects
 from pneumoscope.server.settings import DicomSettings
@@ -29,25 +30,11 @@ if TYPE_CHECKING:
     from pynetdicom.events import Event
     from pynetdicom.transport import ThreadedAssociationServer
 
-_RUN_LENGTHS = "1.2.840.10008.1.2.5"
-_SYNTAXES = (
-    *PLAIN_SYNTAXES,
-    "1.2.840.10008.1.2.4.50",  # JPEG baseline
-    "1.2.840.10008.1.2.4.51",  # JPEG extended, 12 bits
-    "1.2.840.10008.1.2.4.57",  # JPEG lossless
-    "1.2.840.10008.1.2.4.70",  # JPEG lossless, first-order prediction
-    "1.2.840.10008.1.2.4.80",  # JPEG-LS lossless
-    "1.2.840.10008.1.2.4.81",  # JPEG-LS near-lossless
-    "1.2.840.10008.1.2.4.90",  # JPEG 2000 lossless
-    "1.2.840.10008.1.2.4.91",  # JPEG 2000
-    _RUN_LENGTHS,
-)
-"""Transfer syntaxes that are taken; the imaging room decodes all of them."""
 ACCEPTED: Mapping[str, Sequence[str]] = MappingProxyType(
     {
         VERIFICATION: PLAIN_SYNTAXES,
-        **dict.fromkeys(ANALYSED, _SYNTAXES),
-        **dict.fromkeys(RETURNED, (*PLAIN_SYNTAXES, _RUN_LENGTHS)),
+        **dict.fromkeys(ANALYSED, IMAGE_SYNTAXES),
+        **dict.fromkeys(RETURNED, (*PLAIN_SYNTAXES, RUN_LENGTHS)),
     }
 )
 """Transfer syntaxes that are taken for each SOP class, the preferred one first: what the node accepts."""
@@ -86,6 +73,8 @@ class DicomNode:
         returned: ReturnedObjects,
         max_object_bytes: int,
         outbound: Outbound | None = None,
+        *,
+        priors: PriorReceiver,
     ) -> None:
         """Create the node; it listens only after `start`.
 
@@ -95,12 +84,14 @@ class DicomNode:
             returned: Takes back own results.
             max_object_bytes: Larger objects end their association.
             outbound: Takes what archives commit themselves to; None: nothing is sent.
+            priors: Takes what archives send because they were asked for earlier studies.
         """
         self._settings = settings
         self._receiver = receiver
         self._returned = returned
         self._max_object_bytes = max_object_bytes
         self._outbound = outbound
+        self._priors = priors
         self._server: ThreadedAssociationServer | None = None
         self._peers = [(title, ipaddress.ip_address(address)) for title, address in settings.peers]
 
@@ -201,6 +192,8 @@ class DicomNode:
             if mismatch is not None:
                 receipt = Receipt(NOT_AS_ANNOUNCED, mismatch)
                 self._receiver.record_refusal(sender, receipt)
+            elif self._priors.is_own_move(request.MoveOriginatorApplicationEntityTitle):
+                receipt = self._priors.take(event.encoded_dataset, sender, request.MoveOriginatorMessageID)
             elif sop_class in RETURNED:
                 receipt = self._returned.receive(sop_class, sop_uid, event.encoded_dataset, sender)
             else:
@@ -208,7 +201,7 @@ class DicomNode:
         except Exception as error:  # a failure must not look like success, nor end the node
             logging.getLogger(__name__).error("an object could not be received: %s", type(error).__name__)
             return FAILED
-        return _answer(receipt.status, receipt.comment)
+        return answer_store(receipt)
 
     def _take_report(self, event: Event) -> tuple[int, None]:
         """Take an archive's word; the answer has no data set."""
@@ -227,14 +220,14 @@ def _log_rejection(event: Event) -> None:
     logging.getLogger(__name__).warning("an association with %s was rejected: %s", event.assoc.requestor.address, why)
 
 
-def _answer(status: int, comment: str) -> int | Any:
+def answer_store(receipt: Receipt) -> int | Any:
     """Return the answer to C-STORE, with the reason where there is one."""
-    if not comment:
-        return status
+    if not receipt.comment:
+        return receipt.status
     from pydicom import Dataset
 
     answer = Dataset()
-    answer.Status = status
-    plain = comment.encode("ascii", "replace").decode()
+    answer.Status = receipt.status
+    plain = receipt.comment.encode("ascii", "replace").decode()
     answer.ErrorComment = textwrap.shorten(plain, _LONGEST_COMMENT, placeholder=" ...")
     return answer

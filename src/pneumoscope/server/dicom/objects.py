@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ ANALYSED = {
 SERIES = "AI RESEARCH - NOT FOR DIAGNOSIS"
 """SeriesDescription of everything that this program writes: no object of such a series is analysed."""
 NO_IDENTITY, NEVER_ANALYSED, OTHER_STUDY = "no-identity", "never-analysed", "other-study"
-"""Codes of the errors of `check_object`."""
+UNEXPECTED = "unexpected"
+"""Codes of the errors of `check_object` and `check_prior`."""
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _LONGEST_UID = 64
 _SOP_INSTANCE = 0x00080018
@@ -49,6 +51,22 @@ def check_object(header: ObjectHeader, study_uid: str = "") -> None:
         raise ImageError("the object", "It belongs to another study than the address says.", code=OTHER_STUDY)
 
 
+def check_prior(header: ObjectHeader, study_uid: str, series_uids: Sequence[str]) -> None:
+    """Check that an object is one that an archive was asked for, as `check_object` does for what peers send.
+
+    Args:
+        header: Of the object.
+        study_uid: The study that was asked for.
+        series_uids: Its series that were asked for.
+
+    Raises:
+        ImageError: It is not.
+    """
+    if header.study_uid != study_uid or header.series_uid not in series_uids:
+        raise ImageError("the object", "It belongs to no series that was asked for.", code=UNEXPECTED)
+    check_object(header)
+
+
 def find_missing_uid(header: ObjectHeader) -> str | None:
     """Say which UID is missing or none, since nothing could refer to this object; None where all are there.
 
@@ -62,9 +80,14 @@ def find_missing_uid(header: ObjectHeader) -> str | None:
     for name, uid in uids.items():
         if not uid:
             return f"It has no {name}."
-        if len(uid) > _LONGEST_UID or not _UID.fullmatch(uid):
+        if not is_uid(uid):
             return f"Its {name} is no UID."
     return None
+
+
+def is_uid(text: str) -> bool:
+    """Return whether a text is a UID; see `find_missing_uid`."""
+    return len(text) <= _LONGEST_UID and _UID.fullmatch(text) is not None
 
 
 def find_unsuitability(header: ObjectHeader) -> str | None:

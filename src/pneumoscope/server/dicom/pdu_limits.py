@@ -31,7 +31,7 @@ class PduLimits:
         """Put the limits on an association that was just opened.
 
         Args:
-            association: A peer's; nothing of it was read.
+            association: A peer's, or one with an archive that this server opens; nothing of it was read.
             max_object_bytes: Larger messages end the association.
             idle_seconds: For which the rest of a PDU is waited for.
         """
@@ -59,7 +59,8 @@ class PduLimits:
         kind, length = _HEADER.unpack(data)
         if (problem := self._find_problem(kind, length)) is None:
             return data
-        address = self._association.requestor.address
+        opened = self._association.is_requestor
+        address = (self._association.acceptor if opened else self._association.requestor).address
         logging.getLogger(__name__).warning("an association with %s was ended: %s", address, problem)
         connection = self._transport.socket
         self._transport.send(_ABORT)
@@ -72,7 +73,8 @@ class PduLimits:
             longest = _LONGEST.get(kind)
             return None if longest is None or length <= longest else f"a PDU of {length} bytes, type {kind}"
         # The limit is the length without the header (PS3.8 D.1); some peers count the header in.
-        if length > (self._association.acceptor.maximum_length or 0) + _HEADER.size:
+        own = self._association.requestor if self._association.is_requestor else self._association.acceptor
+        if length > (own.maximum_length or 0) + _HEADER.size:
             return f"a PDU of {length} bytes, more than was negotiated"
         message: Any = self._association.dimse.message
         if message is None:

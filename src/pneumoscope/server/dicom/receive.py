@@ -20,20 +20,23 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from pneumoscope.core.errors import ImageError, PneumoscopeError
-from pneumoscope.server.dicom import objects
+from pneumoscope.server.dicom import objects, prior_queue
 from pneumoscope.server.dicom.correction import HeaderCorrection, correct, find_changes, is_other_study
 from pneumoscope.server.dicom.objects import check_object
+from pneumoscope.server.dicom.prior_rule import PriorRule
 from pneumoscope.server.dicom.rejection import INCORRECT_ENTRY
 from pneumoscope.server.dicom.retraction import retract
 from pneumoscope.server.errors import StoreFullError, TooLargeError, UnavailableError
+from pneumoscope.server.inference import queue
 from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.audit_log import AuditEntry
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.failures import as_refusal
-from pneumoscope.server.storage.tables import ArchivedObject, ArrivingObject, Image, QuarantinedObject
+from pneumoscope.server.storage.tables import ArchivedObject, ArrivingObject, Image, QuarantinedObject, Study
 from pneumoscope.server.storage.transaction import Transaction
+from pneumoscope.server.studies.priors import forget_fetches, promote
 from pneumoscope.server.uploads.headers import ObjectHeader
 from pneumoscope.server.uploads.outcome import NothingStoredError
 from pneumoscope.server.uploads.service import PendingUpload, StoredUpload, UploadService
@@ -52,6 +55,7 @@ NEVER_ANALYSED = 0xC004
 NO_IDENTITY = 0xC005
 OTHER_PIXELS = 0xC006
 OTHER_STUDY = 0xC007
+UNEXPECTED = 0xC008
 FAILED = 0xC010
 STATUSES: Mapping[int, str] = MappingProxyType(
     {
@@ -67,6 +71,7 @@ STATUSES: Mapping[int, str] = MappingProxyType(
         NO_IDENTITY: "its SOPInstanceUID, series or study is missing, or is no UID",
         OTHER_PIXELS: "another object here has its SOPInstanceUID; this one is kept apart",
         OTHER_STUDY: "the same object is here in another study",
+        UNEXPECTED: "it is of a C-MOVE that this server has not under way, or is not what was asked for there",
         FAILED: "another failure, of which the server's log says more",
     }
 )
@@ -79,10 +84,13 @@ _OF_CODE = {
     objects.NO_IDENTITY: NO_IDENTITY,
     objects.NEVER_ANALYSED: NEVER_ANALYSED,
     objects.OTHER_STUDY: WRONG_ADDRESS,
+    objects.UNEXPECTED: UNEXPECTED,
 }
 _HTTP = {SUCCESS: 201, OUT_OF_RESOURCES: 507, TOO_BUSY: 503, FAILED: 500}
 """Statuses as the audit log has them; all others are refusals (422)."""
 _REFUSED = " refused "
+PRIOR = "C-STORE of an earlier study"
+"""What stands in the audit log where an archive sends what this server asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +114,8 @@ class Sender:
     address: str
     user: str = ""
     """Number of the account; empty for a peer."""
+    is_asked: bool = False
+    """The peer is an archive that this server has asked for an earlier study."""
 
     @property
     def account(self) -> str:
@@ -115,6 +125,8 @@ class Sender:
     @property
     def action(self) -> str:
         """What stands in the audit log."""
+        if self.is_asked:
+            return PRIOR
         return "STOW-RS" if self.user else "C-STORE"
 
     def refusal(self, status: int) -> str:
@@ -125,14 +137,18 @@ class Sender:
 class Receiver:
     """Takes objects into the store of a server."""
 
-    def __init__(self, store: Store, uploads: UploadService, models: Sequence[str]) -> None:
+    def __init__(
+        self, store: Store, uploads: UploadService, models: Sequence[str], priors: PriorRule | None = None
+    ) -> None:
         """Set where objects go.
 
         Args:
             store: Of the server.
             uploads: Of the same server.
             models: Names of the models that are asked about each image.
+            priors: Which earlier studies are fetched where a peer sends a study; None: none.
         """
+        self._priors = priors
         self._store = store
         self._uploads = uploads
         self._models = models
@@ -148,7 +164,7 @@ class Receiver:
         try:
             receipt = self._store_object(data, sender, study_uid)
         except Exception as error:
-            receipt = _refuse(error)
+            receipt = answer_error(error)
             if receipt.status == FAILED:
                 logging.getLogger(__name__).error("an object could not be stored: %s", type(error).__name__)
         if receipt.status != SUCCESS:
@@ -182,7 +198,8 @@ class Receiver:
         """Return the study of an object that is here in the very same bytes, which are not read for that."""
         source = source_key(self._store.secret, hashlib.sha256(data).digest())
         query = select(ArchivedObject.study).join(Image, Image.id == ArchivedObject.image)
-        query = query.where(Image.source == source, ArchivedObject.content == content)
+        query = query.join(Study, Study.id == ArchivedObject.study)
+        query = query.where(Image.source == source, ArchivedObject.content == content, Study.prior.is_(False))
         with self._store.read() as session:
             return session.scalars(query).first()
 
@@ -198,10 +215,15 @@ class Receiver:
     ) -> tuple[Receipt, StoredUpload | None]:
         """Write the rows of a new object; of a known one say whether it is the same."""
         (pixels,) = pending.pixel_hashes
-        if (known := _find_known(session, key)) is not None:
+        if self._is_of_own_move(session, header, sender):
+            return Receipt(UNEXPECTED, "Its study is being moved here, and it does not name the C-MOVE."), None
+        if (known := find_known(session, key)) is not None:
             study, known_pixels = known
             if known_pixels == pixels:
-                return self._compare_headers(session, key, header, study, sender), None
+                receipt = self._compare_headers(session, key, header, study, sender)
+                if receipt.status in (SUCCESS, CORRECTED):
+                    self._promote(session, key, study, pending.models, sender)
+                return receipt, None
             return Receipt(OTHER_PIXELS, "Another object here has its SOPInstanceUID (0008,0018).", study), None
         stored = pending.write_rows(session, sender.account, keeps_headers=False)
         (image,) = stored.images
@@ -216,9 +238,34 @@ class Receiver:
         )
         session.append(ArrivingObject, {"key": key, "study": image.study, "received": time})
         session.objects[key] = image.study, pixels
+        self._ask_for_priors(session, image.study, sender)
         entry = AuditEntry(sender.account, sender.action, image.study, sender.address, status=_HTTP[SUCCESS], at=time)
         audit_log.record(session, entry)
         return Receipt(SUCCESS, study=image.study), stored
+
+    def _is_of_own_move(self, session: Transaction, header: ObjectHeader, sender: Sender) -> bool:
+        """Return whether an object belongs to a move that is under way, although its archive does not say so."""
+        if self._priors is None or sender.title != self._priors.archive.sender:
+            return False
+        return prior_queue.is_running_for(session, self._store.secret.lookup_key("study", header.study_uid.encode()))
+
+    def _promote(self, session: Transaction, key: str, study: str, models: Sequence[str], sender: Sender) -> None:
+        """Make a study that was fetched for comparison one like all others, since a peer sends an image of it."""
+        session.write_appended()
+        if not promote(session, [study], sender.account):
+            return
+        row = session.get_one(ArchivedObject, key)
+        row.sender = sender.account
+        queue.enqueue(self._store, session, [(study, row.image)], models, sender.account)
+        session.append(ArrivingObject, {"key": key, "study": study, "received": now()})
+        entry = AuditEntry(sender.account, sender.action, study, sender.address, status=_HTTP[SUCCESS])
+        audit_log.record(session, entry)
+        self._ask_for_priors(session, study, sender)
+
+    def _ask_for_priors(self, session: Transaction, study: str, sender: Sender) -> None:
+        if self._priors is not None and not sender.user:
+            session.write_appended()
+            prior_queue.ask_for(session, study)
 
     def _compare_headers(
         self, session: Transaction, key: str, header: ObjectHeader, study: str, sender: Sender
@@ -238,9 +285,15 @@ class Receiver:
         retract(self._store, study, None, INCORRECT_ENTRY)
         (decoded,) = pending.decoded
         correction = HeaderCorrection(key, content, header, decoded, pending.models)
-        self._store.commit(
-            lambda session: correct(self._store, session, correction, sender.account, sender.address), exclusive=True
-        )
+
+        def write(session: Transaction) -> None:
+            former = session.get_one(Study, study).patient
+            correct(self._store, session, correction, sender.account, sender.address)
+            if session.get_one(Study, study).patient != former:  # the earlier studies are of somebody else
+                forget_fetches(session, study)
+                self._ask_for_priors(session, study, sender)
+
+        self._store.commit(write, exclusive=True)
         return Receipt(SUCCESS, study=study)
 
     def _keep_apart(self, data: bytes, key: str, content: str, study: str, sender: Sender) -> None:
@@ -279,7 +332,7 @@ def read_refusal(action: str) -> tuple[str, str]:
     return way, status
 
 
-def _find_known(session: Transaction, key: str) -> tuple[str, str] | None:
+def find_known(session: Transaction, key: str) -> tuple[str, str] | None:
     """Return the study of an object and the hash of its pixels; None where it was never received."""
     if key in session.objects:
         return session.objects[key]
@@ -288,8 +341,8 @@ def _find_known(session: Transaction, key: str) -> tuple[str, str] | None:
     return None if row is None else (row[0], row[1])
 
 
-def _refuse(error: Exception) -> Receipt:
-    """Return the answer to an error."""
+def answer_error(error: Exception) -> Receipt:
+    """Return the answer to an error that occurred while an object was stored."""
     if isinstance(error, NothingStoredError):
         refusals = [outcome.refusal for outcome in error.outcomes if outcome.refusal is not None]
         error = refusals[0] if refusals else error

@@ -15,14 +15,15 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from pneumoscope.core.errors import CheckRefusedError, UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.registry import suggestion
 from pneumoscope.core.strict_yaml import load_strictly
+from pneumoscope.server.dicom.address import ArchiveAddress, check_address
 from pneumoscope.server.dicom.plans import ResultKind
-from pneumoscope.server.settings import LONGEST_TITLE, is_loopback
+from pneumoscope.server.dicom.prior_rule import PriorRule
 
 KINDS: tuple[ResultKind, ...] = get_args(ResultKind)
 REFUSED, FAILED_ANSWER = "refused", "failed"
@@ -31,38 +32,14 @@ _NO_MODEL = "it is no model's result"
 _LONGEST_SHOWN = 120
 
 
-class DestinationTls(Frozen):
-    """How a connection is encrypted; paths are PEM files."""
-
-    authorities: Path = Field(description="certificates of the authorities that the archive's own must come from")
-    certificate: Path | None = Field(default=None, description="this server's own, where the archive asks for it")
-    key: Path | None = None
-    check_name: bool = Field(default=True, description="the archive's certificate must name its host")
-
-
-class Destination(Frozen):
+class Destination(ArchiveAddress):
     """An archive that takes results by C-STORE."""
 
-    title: str = Field(description="AE title of the archive")
-    host: str
-    port: int = Field(ge=1, le=65535, strict=True)
-    calling: str | None = Field(default=None, description="AE title that this server gives; its node's without one")
-    tls: DestinationTls | None = None
-    in_the_clear: bool = Field(default=False, description="the way there is the hospital's own network")
     commit: bool = Field(default=False, description="ask for storage commitment of what was sent (PS3.4 J)")
     kind: Literal["research", "clinical"] = "research"
     legal_basis: str = ""
     approver: str = ""
     date: datetime.date | None = None
-
-    @field_validator("title", "calling")
-    @classmethod
-    def _is_title(cls, title: str | None) -> str | None:
-        if title is not None and not (
-            title.isascii() and title.isprintable() and 1 <= len(title.strip()) <= LONGEST_TITLE and "\\" not in title
-        ):
-            raise ValueError(f"an AE title has 1 to {LONGEST_TITLE} ASCII characters and no backslash")
-        return title
 
 
 Texts = tuple[str, ...]
@@ -123,10 +100,17 @@ class RetryRule(Frozen):
 class Routes(Frozen):
     """A whole file."""
 
-    destinations: dict[str, Destination] = Field(min_length=1)
+    destinations: dict[str, Destination] = Field(default_factory=dict)
+    priors: PriorRule | None = None
     rules: tuple[RoutingRule, ...] = ()
     match: Literal["all", "first"] = Field(default="all", description="whether the first rule that matches is the last")
     retry: RetryRule = RetryRule()
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Routes:
+        if not self.destinations and self.priors is None:
+            raise ValueError("destinations: there should be at least 1, or priors")
+        return self
 
     @property
     def kinds(self) -> tuple[ResultKind, ...]:
@@ -230,6 +214,8 @@ def read_routes(path: Path) -> Routes:
     except ValidationError as error:
         raise _describe(path, error) from error
     _check_names(path, routes)
+    if routes.priors is not None:
+        check_address(f"{path}: priors.archive", routes.priors.archive)
     for name, destination in routes.destinations.items():
         _check_destination(f"{path}: destinations.{name}", destination)
     return routes
@@ -270,19 +256,7 @@ def _check_names(path: Path, routes: Routes) -> None:
 
 
 def _check_destination(where: str, destination: Destination) -> None:
-    if destination.tls is not None:
-        tls = destination.tls
-        if (tls.certificate is None) != (tls.key is None):
-            raise UsageError(f"{where}.tls", "has a certificate or a key alone.", "Give both or neither.")
-        for file in (tls.authorities, tls.certificate, tls.key):
-            if file is not None and not file.is_file():
-                raise UsageError(f"{where}.tls", f"names {file}, which is no file.", "Correct the path.")
-    elif not is_loopback(destination.host) and not destination.in_the_clear:
-        raise UsageError(
-            where,
-            f"is on another machine ({destination.host}), and names of patients would travel in the clear.",
-            "Give it tls, or in_the_clear: true where the way there is the hospital's own network.",
-        )
+    check_address(where, destination)
     if destination.kind == "clinical":
         given: Sequence[tuple[str, object]] = (
             ("legal_basis", destination.legal_basis.strip()),

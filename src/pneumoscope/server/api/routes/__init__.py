@@ -8,6 +8,7 @@ from pneumoscope.server.api.routes import (
     dicomweb,
     models,
     outbound,
+    priors,
     reads,
     results,
     search,
@@ -18,7 +19,7 @@ from pneumoscope.server.api.routes import (
 
 _MODULES = (
     *(system, accounts, uploads, studies, results, search, reads, models, device, dashboard),
-    *(outbound, archive, dicomweb),
+    *(outbound, priors, archive, dicomweb),
 )
 ROUTERS = tuple(module.create_router for module in _MODULES)
 """Functions that each return one router."""

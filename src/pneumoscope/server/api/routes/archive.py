@@ -11,20 +11,21 @@ from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.archive import ArrivalOut, NodeOut, ObjectApartOut, PeerOut
 from pneumoscope.server.api.schemas.common import as_time
 from pneumoscope.server.dicom import quarantine
-from pneumoscope.server.dicom.receive import read_refusal
+from pneumoscope.server.dicom.receive import PRIOR, read_refusal
 from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.permissions import check_sees_names
 from pneumoscope.server.storage.tables import Access
 
 _NOTE = "C-STORE of a rejection note"
-_KINDS: dict[str, Literal["image", "own result", "corrected header"]] = {
+_KINDS: dict[str, Literal["image", "own result", "corrected header", "earlier study"]] = {
     "C-STORE": "image",
     "STOW-RS": "image",
     "C-STORE of an own result": "own result",
     "C-STORE of a corrected header": "corrected header",
+    PRIOR: "earlier study",
 }
 """What came, by its action in the audit log; rejection notes have their code in it, refusals their status."""
-_BEGINNINGS = (_NOTE, "C-STORE refused ", "STOW-RS refused ")
+_BEGINNINGS = (_NOTE, "C-STORE refused ", "STOW-RS refused ", f"{PRIOR} refused ")
 
 
 def create_router() -> APIRouter:

@@ -42,7 +42,7 @@ class ArrivalOut(BaseModel):
     at: datetime
     sender: Sender
     address: str
-    kind: Literal["image", "own result", "rejection note", "corrected header"]
+    kind: Literal["image", "own result", "rejection note", "corrected header", "earlier study"]
     way: Literal["C-STORE", "STOW-RS"]
     study: str = Field(description="its number; empty: there is none")
     status: int = Field(description="of HTTP, as in the audit log")
