@@ -2,6 +2,7 @@
 import { me } from "../../api/client";
 import { t } from "../../i18n";
 import { Arrivals } from "./arrivals";
+import { EarlierStudies } from "./earlier-studies";
 import { KeptApart } from "./kept-apart";
 import { NodeState } from "./node-state";
 import { Outbound } from "./outbound";
@@ -18,6 +19,7 @@ export default function ArchivePage() {
           <KeptApart />
           <Outbound />
           <RuleTrial />
+          <EarlierStudies />
           <Arrivals />
         </>
       ) : (

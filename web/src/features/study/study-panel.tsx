@@ -37,6 +37,13 @@ export function StudyPanel({ store }: { store: StudyStore }) {
     },
     { name: "study", title: t("panel.tab-study"), content: () => <StudyFacts store={store} /> },
   ];
+  if (store.open.study.value.prior)
+    return (
+      <>
+        <p class="note">{t("panel.prior")}</p>
+        <StudyFacts store={store} />
+      </>
+    );
   return (
     <>
       <ReadingSteps store={store} />

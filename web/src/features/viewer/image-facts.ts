@@ -1,5 +1,5 @@
 // The facts of an image in the page's language.
-import type { Identity, Image } from "../../api/types";
+import type { Identity, Image, Study } from "../../api/types";
 import { formatDateTime, formatNumber, type Key, t } from "../../i18n";
 import { type Pane, screenZoom } from "./pane";
 import type { ViewerStore } from "./viewer-store";
@@ -23,10 +23,17 @@ export function isLateral({ facts }: Image): boolean {
   return LATERAL.includes(facts.view ?? "");
 }
 
+function translate(table: Record<string, Key>, value: string | undefined): string | undefined {
+  return value && table[value] ? t(table[value]) : value;
+}
+
+/** Return the view of an image, as the file says it; undefined where it does not. */
+export function describeProjection({ facts }: Image): string | undefined {
+  return translate(VIEW, facts.view);
+}
+
 /** Return what the file says of its exposure and of who was examined; never a name. */
 export function describeExposure({ facts, format }: Image): string[] {
-  const translate = (table: Record<string, Key>, value: string | undefined) =>
-    value && table[value] ? t(table[value]) : value;
   const all = [
     translate(VIEW, facts.view) ?? t("view.unknown.view"),
     facts.modality,
@@ -63,12 +70,12 @@ export function describeTime(pane: Pane, identity: Identity | null): string {
 }
 
 /** Return whether another study of the patient is earlier or later. Without both dates of examination it is unknown. */
-export function describeRelation(store: ViewerStore, pane: Pane): string {
+export function describeRelation(store: ViewerStore, study: Study): string {
   const examinedAt = (study: string) => {
     const { date = "", time = "" } = store.identities.value.get(study)?.examination ?? {};
     return date && `${date} ${time}`;
   };
-  const [other, open] = [examinedAt(pane.study.id), examinedAt(store.open.study.value.id)];
+  const [other, open] = [examinedAt(study.id), examinedAt(store.open.study.value.id)];
   if (!other || !open || other === open) return t("view.prior");
   return t(other < open ? "view.prior.older" : "view.prior.newer");
 }

@@ -66,7 +66,7 @@ export function PaneView({ store, pane }: { store: ViewerStore; pane: Pane }) {
     store.onPrior.value = pane.prior;
   };
   const both = store.prior.value !== null;
-  const relation = pane.prior ? describeRelation(store, pane) : t("view.current");
+  const relation = pane.prior ? describeRelation(store, pane.study) : t("view.current");
   return (
     <article class="view-pane" data-prior={pane.prior} data-active={both && store.onPrior.value === pane.prior}>
       <header class="view-banner">

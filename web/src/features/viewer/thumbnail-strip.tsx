@@ -2,21 +2,41 @@
 import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { api, body, me } from "../../api/client";
+import { watch } from "../../api/events";
 import type { Image, Study } from "../../api/types";
 import { formatDateTime, t } from "../../i18n";
 import { togglePrior } from "./actions";
-import { formatDate } from "./image-facts";
+import { describeProjection, describeRelation, formatDate } from "./image-facts";
 import type { ViewerStore } from "./viewer-store";
 
 const STORAGE_KEY = "pneumoscope.prior";
 /** Whether the newest other study of the patient opens beside this one by itself. */
 const opensPrior = signal(globalThis.localStorage?.getItem(STORAGE_KEY) === "on");
 
-/** Return when another study was examined, if the account may know it, else when it was received. */
-function describePrior(store: ViewerStore, study: Study): string {
-  const date = store.identities.value.get(study.id)?.examination?.date;
-  if (!date) return `${t("view.prior")}, ${t("view.received", { when: formatDateTime(study.received) })}`;
-  return `${t("view.prior")}, ${t("view.examined", { when: formatDate(date) })}`;
+/** Say of another study's image when it was examined, if the account may know it, and what else is known of it. */
+function describePrior(store: ViewerStore, study: Study, image: Image): string {
+  const date = examinedOn(store, study);
+  const when = date
+    ? t("view.examined", { when: formatDate(date) })
+    : t("view.received", { when: formatDateTime(study.received) });
+  // Of a study that was fetched, the time of its receipt says nothing.
+  const parts = [
+    describeRelation(store, study),
+    date || !study.prior ? when : null,
+    describeProjection(image),
+    study.prior ? t("view.prior.fetched") : null,
+  ];
+  return parts.filter(Boolean).join(", ");
+}
+
+function examinedOn(store: ViewerStore, study: Study): string {
+  return store.identities.value.get(study.id)?.examination?.date ?? "";
+}
+
+/** The newest examination first; one without a known date keeps its place by receipt. */
+function byExamination(store: ViewerStore, studies: Study[]): Study[] {
+  if (studies.some((one) => !examinedOn(store, one))) return studies;
+  return [...studies].sort((a, b) => examinedOn(store, b).localeCompare(examinedOn(store, a)));
 }
 
 /** The most other studies that are offered; the worklist shows all. */
@@ -25,7 +45,7 @@ const MAX_STUDIES = 20;
 export function ThumbnailStrip({ store }: { store: ViewerStore }) {
   const study = store.open.study.value;
   useOtherStudies(store, study);
-  const others = store.others.value ?? [];
+  const others = byExamination(store, store.others.value ?? []);
   if (study.images.length < 2 && others.length === 0) return null;
   const showBeside = (one: Study, image: Image) => {
     store.prior.value = store.pane(image, one, true);
@@ -54,7 +74,7 @@ export function ThumbnailStrip({ store }: { store: ViewerStore }) {
               <Thumbnail
                 image={image}
                 on={store.prior.value?.image.id === image.id}
-                caption={describePrior(store, one)}
+                caption={describePrior(store, one, image)}
                 onClick={() => showBeside(one, image)}
               />
             </li>
@@ -104,20 +124,27 @@ function useOtherStudies(store: ViewerStore, study: Study): void {
     store.others.value = patient ? null : [];
     if (!patient) return;
     let cancelled = false;
-    body(api.GET("/api/studies", { params: { query: { patient, limit: MAX_STUDIES } } })).then(
-      (page) => {
-        if (cancelled) return;
-        const others = page.studies.filter((one) => one.id !== id);
-        store.others.value = others;
-        void fetchExams(store, others);
-        if (opensPrior.value && !store.prior.value && others.length > 0) togglePrior(store);
-      },
-      () => {
-        if (!cancelled) store.others.value = [];
-      },
-    );
+    const load = () =>
+      body(api.GET("/api/studies", { params: { query: { patient, priors: true, limit: MAX_STUDIES } } })).then(
+        (page) => {
+          if (cancelled) return;
+          const others = page.studies.filter((one) => one.id !== id);
+          const isFirst = (store.others.value ?? []).length === 0;
+          store.others.value = others;
+          void fetchExams(store, others);
+          if (isFirst && opensPrior.value && !store.prior.value && others.length > 0) togglePrior(store);
+        },
+        () => {
+          if (!cancelled) store.others.value ??= [];
+        },
+      );
+    void load();
+    const stop = watch((change) => {
+      if (change.study === id && change.state === "prior") void load(); // an earlier study was fetched
+    });
     return () => {
       cancelled = true;
+      stop();
     };
   }, [store, id, patient]);
 }
