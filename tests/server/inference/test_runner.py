@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pneumoscope.bundle.heart_shape import find_heart
 from pneumoscope.bundle.lungs import builtin_lungs
 from pneumoscope.bundle.runtime import load
 from pneumoscope.data.phantoms.phantom import draw
@@ -65,3 +66,16 @@ def test_the_server_refuses_as_the_tables_do() -> None:
     covered = np.zeros_like(chest)  # a reader's brush is no reason to refuse: the gatekeeper sees what was sent
     assert "other" not in runner.run("builtin", covered, original=chest).values["codes"]
     assert runner.run("builtin", chest, original=1 - chest).values["refused"]
+
+
+def test_a_plausible_heart_is_kept_with_the_answer_and_no_other_one() -> None:
+    runner, chest = InferenceRunner(Catalogue(None)), draw(2020, 0, "normal").pixels
+    outlines = builtin_lungs().outline(chest)
+    heart, answered = find_heart(outlines), runner.run("builtin", chest).values
+    assert heart is not None  # the network takes a phantom's heart for one
+    stored = answered["heart"]
+    assert {key: stored[key] for key in ("side", "graph")} == {key: answered["lungs"][key] for key in ("side", "graph")}
+    for row, runs in enumerate(stored["rows"]):
+        columns = [column for pair in zip(runs[::2], runs[1::2], strict=True) for column in range(*pair)]
+        assert columns == np.flatnonzero(heart[row]).tolist()
+    assert runner.run("builtin", 1 - chest).values["heart"] is None  # it is refused

@@ -1,4 +1,4 @@
-"""The lungs of a stored answer, as a mask and as lines of the source image.
+"""Lungs and heart of a stored answer, as masks and as lines of the source image.
 
 A stored outline is a square stretched over the whole image (see `inference.runner`). Mask and lines are one thing: the
 level of one half between the squares' centres, without specks and with holes filled.
@@ -7,6 +7,7 @@ level of one half between the squares' centres, without specks and with holes fi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,34 @@ from pneumoscope.server.dicom.sources import ImageAnswer
 
 UNRECORDED = "not recorded"
 """Stands for the identity of the graph in answers that are older than its record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A structure that a model's companion outlined on an image."""
+
+    structure: str
+    """``lungs`` or ``heart``."""
+    square: NDArray[np.bool_]
+    """[S, S] bool, True inside, row 0 = head; stretched over the image."""
+
+
+def find_outlines(answer: ImageAnswer) -> tuple[Outline, ...]:
+    """Return the lungs of an image and, behind them, its heart; empty without lungs, see `find_lungs`.
+
+    Where the graph saw no plausible heart (see `bundle.heart_shape`) there are the lungs alone, and so there are in
+    answers that are older than the record of the heart.
+
+    Args:
+        answer: What a model said about an image.
+    """
+    lungs, stored = find_lungs(answer), answer.result.get("heart")
+    if lungs is None:
+        return ()
+    heart = None if stored is None else _decode(stored)
+    if heart is None or heart.shape != lungs.shape:
+        return (Outline("lungs", lungs),)
+    return Outline("lungs", lungs), Outline("heart", heart)
 
 
 def find_lungs(answer: ImageAnswer) -> NDArray[np.bool_] | None:
@@ -37,6 +66,11 @@ def find_lungs(answer: ImageAnswer) -> NDArray[np.bool_] | None:
         return None
     if (header.get("Rows"), header.get("Columns")) != (answer.source.height, answer.source.width):
         return None
+    return _decode(stored)
+
+
+def _decode(stored: Mapping[str, Any]) -> NDArray[np.bool_] | None:
+    """Return a stored mask without specks; None where nothing is left."""
     square = np.zeros((stored["side"], stored["side"]), np.bool_)
     for row, runs in enumerate(stored["rows"]):
         for start, end in zip(runs[::2], runs[1::2], strict=True):
@@ -46,7 +80,7 @@ def find_lungs(answer: ImageAnswer) -> NDArray[np.bool_] | None:
 
 
 def graph_of(answer: ImageAnswer) -> str:
-    """Return the identity of the graph that outlined the lungs."""
+    """Return the identity of the graph that outlined lungs and heart."""
     return str((answer.result.get("lungs") or {}).get("graph", UNRECORDED))
 
 
@@ -54,7 +88,7 @@ def draw_mask(square: NDArray[np.bool_], height: int, width: int) -> NDArray[np.
     """Return the mask of an image.
 
     Args:
-        square: [S, S] bool, see `find_lungs`.
+        square: [S, S] bool, see `Outline`.
         height: Of the image, in pixels.
         width: Of the image, in pixels.
 
@@ -69,10 +103,10 @@ def draw_mask(square: NDArray[np.bool_], height: int, width: int) -> NDArray[np.
 
 
 def trace_lines(square: NDArray[np.bool_], height: int, width: int) -> list[NDArray[np.float64]]:
-    """Return the outlines of the lungs as closed lines on an image.
+    """Return the outlines of a structure as closed lines on an image.
 
     Args:
-        square: [S, S] bool, see `find_lungs`.
+        square: [S, S] bool, see `Outline`.
         height: Of the image, in pixels.
         width: Of the image, in pixels.
 

@@ -10,13 +10,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pneumoscope.server.dicom.capture import write_capture
 from pneumoscope.server.dicom.final_pdf import SOP_CLASS as PDF
 from pneumoscope.server.dicom.final_pdf import can_draw, list_lines, write_final_pdf
 from pneumoscope.server.dicom.final_read import NAME, write_final_read
-from pneumoscope.server.dicom.outlines import find_lungs, graph_of
+from pneumoscope.server.dicom.outlines import Outline, find_outlines, graph_of
 from pneumoscope.server.dicom.place import Place
 from pneumoscope.server.dicom.presentation import write_presentation
 from pneumoscope.server.dicom.report import write_report
@@ -28,9 +27,9 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
 ResultKind = Literal["report", "segmentation", "presentation", "capture", "final-read", "final-pdf"]
-"""``report``: a model's answers about a study (SR). ``segmentation``: the lungs of an image (SEG). ``presentation``:
-their outline (GSPS). ``capture``: an answer as a picture (secondary capture), only where the server is set to.
-``final-read`` and ``final-pdf``: a reader's final report (SR and PDF)."""
+"""``report``: a model's answers about a study (SR). ``segmentation``: lungs and heart of an image (SEG).
+``presentation``: their outlines (GSPS). ``capture``: an answer as a picture (secondary capture), only where the server
+is set to. ``final-read`` and ``final-pdf``: a reader's final report (SR and PDF)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,24 +151,24 @@ def _plan_outlines(
     kind: ResultKind,
     sop_class: str,
     series_number: int,
-    write: Callable[[ImageAnswer, NDArray[np.bool_], Place], Dataset],
+    write: Callable[[ImageAnswer, tuple[Outline, ...], Place], Dataset],
 ) -> Iterable[PlannedObject]:
-    """Plan an object for the lungs of each image, as each model's answer has them."""
+    """Plan an object for lungs and heart of each image, as each model's answer has them."""
     for identity, said in answers.answers.items():
         for answer in said:
-            if (square := find_lungs(answer)) is not None:
-                outline = hashlib.sha256(np.packbits(square).tobytes()).hexdigest()
+            if outlines := find_outlines(answer):
+                drawn = [hashlib.sha256(np.packbits(one.square).tobytes()).hexdigest() for one in outlines]
                 yield PlannedObject(
                     kind=kind,
                     sop_class=sop_class,
                     series_number=series_number,
                     model=identity,
                     subject=answer.source.image,
-                    says=(answer.source.digest, outline, graph_of(answer), identity, "writer 1"),
+                    says=(answer.source.digest, *drawn, graph_of(answer), identity, "writer 2"),
                     header=answer.source.header,
                     name=ALGORITHM,
                     finished=answer.finished,
-                    write=partial(write, answer, square),
+                    write=partial(write, answer, outlines),
                 )
 
 

@@ -1,32 +1,34 @@
-"""The outline of the lungs as a softcopy presentation state (PS3.3 A.33.1): lines that a viewer draws on the image."""
+"""The outlines of lungs and heart as a softcopy presentation state (PS3.3 A.33.1): lines that a viewer draws.
+
+Each structure has a layer of its own, so that a viewer can hide one of them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pneumoscope import __version__
 from pneumoscope.core.errors import MissingExtraError
 from pneumoscope.server.dicom.objects import SERIES
-from pneumoscope.server.dicom.outlines import graph_of, trace_lines
+from pneumoscope.server.dicom.outlines import Outline, graph_of, trace_lines
 from pneumoscope.server.dicom.place import MANUFACTURER, Place
-from pneumoscope.server.dicom.segmentation import ALGORITHM
-from pneumoscope.server.dicom.sources import ImageAnswer
+from pneumoscope.server.dicom.segmentation import ALGORITHM, COLOURS, label_of
+from pneumoscope.server.dicom.sources import ImageAnswer, SourceImage
 
 if TYPE_CHECKING:
+    from highdicom.pr import GraphicAnnotation, GraphicLayer
     from pydicom import Dataset
 
 _SHORT = 12
 
 
-def write_presentation(answer: ImageAnswer, square: NDArray[np.bool_], place: Place) -> Dataset:
-    """Return the outline of an image's lungs as a presentation state, without what all objects share.
+def write_presentation(answer: ImageAnswer, outlines: Sequence[Outline], place: Place) -> Dataset:
+    """Return the outlines on an image as a presentation state, without what all objects share.
 
     Args:
         answer: What a model said about the image.
-        square: [S, S] bool, see `outlines.find_lungs`.
+        outlines: See `outlines.find_outlines`; one layer for each, in this order.
         place: Where the presentation state stands.
 
     Raises:
@@ -34,33 +36,21 @@ def write_presentation(answer: ImageAnswer, square: NDArray[np.bool_], place: Pl
     """
     try:
         from highdicom import PresentationLUTTransformation
-        from highdicom.pr import (
-            GraphicAnnotation,
-            GraphicLayer,
-            GraphicObject,
-            GrayscaleSoftcopyPresentationState,
-            TextObject,
-        )
+        from highdicom.color import CIELabColor
+        from highdicom.pr import GraphicLayer, GrayscaleSoftcopyPresentationState
     except ImportError as error:
         raise MissingExtraError("a DICOM presentation state", "pacs") from error
     source, evidence = answer.source, answer.source.evidence
-    layer = GraphicLayer(layer_name="AI RESEARCH", order=1, description=SERIES)
-    annotation = GraphicAnnotation(
-        referenced_images=[evidence],
-        graphic_layer=layer,
-        graphic_objects=[
-            GraphicObject(graphic_type="POLYLINE", graphic_data=line, units="PIXEL")
-            for line in trace_lines(square, source.height, source.width)
-        ],
-        text_objects=[
-            TextObject(
-                text_value=f"{SERIES}: lungs by {ALGORITHM}",
-                units="DISPLAY",
-                bounding_box=(0.02, 0.02, 0.7, 0.06),
-                text_justification="LEFT",
-            )
-        ],
-    )
+    layers = [
+        GraphicLayer(
+            layer_name=f"AI {outline.structure.upper()}",
+            order=order,
+            description=SERIES,
+            display_color=CIELabColor(*COLOURS[outline.structure]),
+        )
+        for order, outline in enumerate(outlines, 1)
+    ]
+    words = f"{SERIES}: {' and '.join(outline.structure for outline in outlines)} by {ALGORITHM}"
     inverted = str(evidence.get("PhotometricInterpretation", "")).strip() == "MONOCHROME1"
     state = GrayscaleSoftcopyPresentationState(
         referenced_images=[evidence],
@@ -72,12 +62,37 @@ def write_presentation(answer: ImageAnswer, square: NDArray[np.bool_], place: Pl
         manufacturer_model_name=ALGORITHM,
         software_versions=__version__,
         device_serial_number=graph_of(answer)[:_SHORT],
-        content_label="LUNGS",
-        content_description="Lungs, outlined by an algorithm, not checked",
-        graphic_annotations=[annotation],
-        graphic_layers=[layer],
+        content_label=label_of(outlines),
+        content_description="Outlined by an algorithm, not checked",
+        # The words stand on the first layer, which is always there.
+        graphic_annotations=[
+            _draw(source, outline, layer, words if layer is layers[0] else "")
+            for outline, layer in zip(outlines, layers, strict=True)
+        ],
+        graphic_layers=layers,
         # The state's shape stands in place of the image's own interpretation (PS3.4 N.2.1.3).
         presentation_lut_transformation=PresentationLUTTransformation("INVERSE" if inverted else "IDENTITY"),
     )
     state.BodyPartExamined = "CHEST"  # is not paired, so that the series needs no Laterality (PS3.3 C.7.3.1)
     return state
+
+
+def _draw(source: SourceImage, outline: Outline, layer: GraphicLayer, words: str) -> GraphicAnnotation:
+    """Return the lines of a structure on its layer, with words at the picture's upper edge where there are some."""
+    from highdicom.pr import GraphicAnnotation, GraphicObject, TextObject
+
+    text = TextObject(
+        text_value=words or outline.structure,
+        units="DISPLAY",
+        bounding_box=(0.02, 0.02, 0.7, 0.06),
+        text_justification="LEFT",
+    )
+    return GraphicAnnotation(
+        referenced_images=[source.evidence],
+        graphic_layer=layer,
+        graphic_objects=[
+            GraphicObject(graphic_type="POLYLINE", graphic_data=line, units="PIXEL")
+            for line in trace_lines(outline.square, source.height, source.width)
+        ],
+        text_objects=[text] if words else None,
+    )

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.bundle.card import Card
+from pneumoscope.bundle.heart_shape import find_heart
 from pneumoscope.bundle.lungs import LungOutlines
 from pneumoscope.bundle.outputs import shortest_decimal
 from pneumoscope.bundle.prediction import OUTSIDE_LUNGS, Output, band_of, split_decision
@@ -138,6 +139,7 @@ def make_result(
     outlines = None if screening is None else screening.outlines
     # Outlines of what is no frontal chest have widths too, which mean nothing.
     measured = None if screening is None or screening.refusals else outlines
+    heart = None if measured is None else find_heart(measured)
     values = {
         "labels": list(card.label_names),
         "probabilities": dict(zip(card.label_names, p, strict=False)),
@@ -150,7 +152,8 @@ def make_result(
         "screened": model.screened,
         "outside_lungs": OUTSIDE_LUNGS in verdict.codes,
         "audit": model.audit,
-        "lungs": None if outlines is None else _encode_lungs(outlines),
+        "lungs": None if outlines is None else _encode_mask(outlines.square("lungs")),
+        "heart": None if heart is None else _encode_mask(heart),
         "cardiothoracic": None if measured is None else _encode_widths(measured),
         "ood": shortest_decimal(ood) if np.isfinite(ood) else None,
         **(_NO_SCORE if card.multilabel else _score_values(card, p, refused=verdict.refused)),
@@ -186,12 +189,11 @@ def _score_values(card: Card, p: Sequence[float], *, refused: bool) -> dict[str,
     }
 
 
-def _encode_lungs(outlines: LungOutlines) -> dict[str, Any]:
-    """Return where the lungs are as runs: for each row of a square, the first column and the one after the last.
+def _encode_mask(square: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return where lungs or heart are as runs: for each row of a square, the first column and the one after the last.
 
     With them stands the identity of the graph that outlined them.
     """
-    square = outlines.square("lungs")
     steps = np.diff(np.pad(square, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     lungs = builtin_companions().identities["lungs"]
     return {"side": len(square), "rows": [np.flatnonzero(row).tolist() for row in steps], "graph": lungs}
