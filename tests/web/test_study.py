@@ -91,6 +91,7 @@ def test_an_answer_from_outside_the_lungs_says_so_and_shows_the_lungs(site: Site
         "refused": False, "reason": "", "ood": 0.1, "screened": False, "outside_lungs": True,
         "codes": ["outside-lungs"], "warnings": ["the model is most active outside the lungs: look at the heatmap"],
         "lungs": {"side": 8, "rows": [[], [], [1, 3, 5, 7], [1, 3, 5, 7], [1, 3, 5, 7], [], [], []]},
+        "heart": {"side": 8, "rows": [[], [], [], [3, 5], [3, 5], [], [], []]},
         "band": {"low": 0, "high": 1, "rate": 0.2, "rate_low": 0.1, "rate_high": 0.3, "n": 93, "groups": 88},
         "operating_point": {"name": "sensitivity-95", "threshold": 0.25}, "heatmap_shape": None, "seconds": 0.01,
     }  # fmt: skip
@@ -103,10 +104,11 @@ def test_an_answer_from_outside_the_lungs_says_so_and_shows_the_lungs(site: Site
     assert re.search(r"Of all [\d,]+ calibration images, \d+ of 100 had COVID-19", said)  # not folded away
     expect(page.locator(".rule")).to_have_count(1)
     expect(page.locator(".view-lungs")).to_have_count(0)
-    page.get_by_label("Outline of the lungs").check()
+    page.get_by_label("Outlines of lungs and heart").check()
     expect(page.locator(".view-lungs")).to_have_attribute("d", re.compile("^M1 2v1"))
-    page.get_by_label("Outline of the lungs").uncheck()
-    expect(page.locator(".view-lungs")).to_have_count(0)
+    expect(page.locator(".view-heart")).to_have_attribute("d", re.compile("^M3 3v1M5 3v1M3 3h2"))
+    page.get_by_label("Outlines of lungs and heart").uncheck()
+    expect(page.locator(".view-lungs, .view-heart")).to_have_count(0)
 
 
 def test_a_refusal_says_why_and_hides_its_numbers(site: Site, page: Page) -> None:

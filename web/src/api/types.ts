@@ -19,7 +19,7 @@ export type OcclusionAnswer = Schemas["WhatIfOut"];
 export type Me = Schemas["Me"];
 export type About = Schemas["AboutOut"];
 
-/** Lungs on a square over the whole image: for each row, the first column of a run and the one after its last. */
+/** Lungs or heart on a square over the image: for each row, the first column of a run and the one after its last. */
 export interface LungRuns {
   side: number;
   rows: number[][];
@@ -62,6 +62,8 @@ export interface Result {
   /** Whether the model is most active outside the lungs. */
   outside_lungs?: boolean;
   lungs?: LungRuns | null;
+  /** Where a plausible heart was seen. Absent in older answers. */
+  heart?: LungRuns | null;
   cardiothoracic?: CardiothoracicWidths | null;
   ood?: number | null;
   /** What was observed among calibration images with such a score: an object of the card's, see card.json. */

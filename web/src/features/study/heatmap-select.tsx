@@ -5,6 +5,7 @@ import { api, body } from "../../api/client";
 import type { Prediction } from "../../api/types";
 import { ProblemNote } from "../../components/problem";
 import { labelName, t } from "../../i18n";
+import { outlineOf } from "./open-study";
 import { isUsable, mainLabel, splitAnswers } from "./predictions";
 import type { StudyStore } from "./study-store";
 
@@ -28,8 +29,7 @@ export function useHeatmap(store: StudyStore, prediction: Prediction) {
           api.GET("/api/predictions/{prediction}/heatmap", { params: { path: { prediction: prediction.id } } }),
         ));
       overlay.value = { prediction: prediction.id, label, heatmap, opacity: overlay.value?.opacity ?? OPACITY };
-      const lungs = prediction.result?.lungs;
-      if (prediction.result?.outside_lungs && lungs) outline.value = { prediction: prediction.id, lungs };
+      if (prediction.result?.outside_lungs) outline.value = outlineOf(prediction) ?? outline.value;
     } catch (error) {
       problem.value = error;
     }

@@ -18,6 +18,19 @@ export interface Overlay {
   opacity: number;
 }
 
+/** What an answer's companion outlined. */
+export interface Outline {
+  prediction: string;
+  lungs: LungRuns;
+  /** Null: it saw no plausible one. */
+  heart: LungRuns | null;
+}
+
+/** Return the outline of an answer, or null where it has none. */
+export function outlineOf({ id, result }: Prediction): Outline | null {
+  return result?.lungs ? { prediction: id, lungs: result.lungs, heart: result.heart ?? null } : null;
+}
+
 export type Command = "heatmap" | "save" | "lock" | "next";
 
 /** Let a key of the viewer call a function while the calling component is on the page. */
@@ -40,8 +53,8 @@ export function createOpenStudy(study: Study) {
     predictions: signal<Prediction[]>([]),
     /** Null: the image has no overlay, as when the study opens. */
     overlay: signal<Overlay | null>(null),
-    /** The lungs that an answer's companion outlined; null: they are not drawn. */
-    outline: signal<{ prediction: string; lungs: LungRuns } | null>(null),
+    /** Lungs and heart that an answer's companion outlined; null: they are not drawn. */
+    outline: signal<Outline | null>(null),
     /** The brush while the pointer paints: whether it covers or keeps what it paints; null while it does not paint. */
     brush: signal<"exclude" | "include" | null>(null),
     strokes: signal<Stroke[]>([]),

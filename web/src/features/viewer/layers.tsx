@@ -2,7 +2,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { LungRuns } from "../../api/types";
 import { formatNumber, t } from "../../i18n";
-import type { Overlay, Stroke } from "../study/open-study";
+import type { Outline, Overlay, Stroke } from "../study/open-study";
 import { colour } from "./colour-map";
 import { type Affine, apply, chooseScaleBar, findSides, gridToAffine, type Point } from "./geometry";
 import { isComplete, type Measurement } from "./measurements";
@@ -53,18 +53,22 @@ export function HeatmapLayer({ pane, overlay }: { pane: Pane; overlay: Overlay }
   );
 }
 
-/** The outline of the lungs, from runs on a square that is stretched over the image. */
-export function LungLayer({ pane, lungs }: { pane: Pane; lungs: LungRuns }) {
+/** The outlines of lungs and heart, from runs on a square that is stretched over the image. */
+export function OutlineLayer({ pane, outline }: { pane: Pane; outline: Outline }) {
   const affine = pane.affine.value;
   if (!affine) return null;
   const { width, height } = pane.box.value;
+  const edge = (name: string, runs: LungRuns) => (
+    <path
+      class={name}
+      d={outlineRuns(runs)}
+      transform={matrix(gridToAffine(affine, pane.frame, runs.side, runs.side))}
+    />
+  );
   return (
     <svg class="view-marks" width={width} height={height} aria-hidden="true">
-      <path
-        class="view-lungs"
-        d={outlineRuns(lungs)}
-        transform={matrix(gridToAffine(affine, pane.frame, lungs.side, lungs.side))}
-      />
+      {edge("view-lungs", outline.lungs)}
+      {outline.heart && edge("view-heart", outline.heart)}
     </svg>
   );
 }

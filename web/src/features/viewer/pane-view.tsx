@@ -15,7 +15,7 @@ import {
   isLateral,
 } from "./image-facts";
 import { onViewportKey } from "./keyboard";
-import { HeatmapLayer, LungLayer, MarkLayer } from "./layers";
+import { HeatmapLayer, MarkLayer, OutlineLayer } from "./layers";
 import { describeProbe, Magnifier } from "./magnifier";
 import {
   beginDrag,
@@ -52,7 +52,7 @@ export function PaneView({ store, pane }: { store: ViewerStore; pane: Pane }) {
   const shownOverlay =
     overlay && !pane.prior && (imageOf(overlay.prediction) ?? pane.image.id) === pane.image.id ? overlay : null;
   const { outline } = store.open;
-  const shownLungs = outline.value && imageOf(outline.value.prediction) === pane.image.id ? outline.value.lungs : null;
+  const shownOutline = outline.value && imageOf(outline.value.prediction) === pane.image.id ? outline.value : null;
   const answers = store.open.predictions.value.filter((one) => one.image === pane.image.id && one.result);
   const sideless =
     isLateral(pane.image) || answers.some((one) => one.result?.codes?.some((code) => SIDELESS.includes(code)));
@@ -87,7 +87,7 @@ export function PaneView({ store, pane }: { store: ViewerStore; pane: Pane }) {
         onKeyDown={(event) => onViewportKey(event, store, pane)}
       >
         {shownOverlay && <HeatmapLayer pane={pane} overlay={shownOverlay} />}
-        {shownLungs && !pane.prior && <LungLayer pane={pane} lungs={shownLungs} />}
+        {shownOutline && !pane.prior && <OutlineLayer pane={pane} outline={shownOutline} />}
         {silent && <p class="view-caution view-silent">{t("panel.silent")}</p>}
         {warned.length > 0 && (
           <p class="view-caution view-silent">{warned.map((code) => t(`view.warned.${code}`)).join("; ")}</p>
