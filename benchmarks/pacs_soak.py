@@ -5,7 +5,11 @@ loopback, each in a folder of its own. The studies are phantoms of one image, ea
 its own. On the way the server is killed with SIGKILL, and the archive is stopped for a while, as asked. At the end
 every study that was answered with success must have one report in the archive, and the archive must hold nothing twice.
 
-    python benchmarks/pacs_soak.py --studies 10000
+With `--folder` a soak outlasts its end: the folder keeps the data of server and archive and a record. SIGTERM and
+Ctrl-C end it in order, and the same command goes on, until all studies are there. A line each minute says how it
+stands; `FOLDER/soak.json` has the measures at the end.
+
+    python benchmarks/pacs_soak.py --studies 10000 --folder soak --on-the-way 40
     python benchmarks/pacs_soak.py --studies 200 --kills 10 --outage 600
 """
 
@@ -15,260 +19,307 @@ import argparse
 import json
 import os
 import random
-import shutil
-import socket
+import signal
 import sqlite3
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from io import BytesIO
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
-import numpy as np
 import psutil
-from numpy.typing import NDArray
-from PIL import Image
-from pydicom import Dataset, dcmread
-from pynetdicom import AE
+from pacs_programs import (
+    ARCHIVE,
+    Modality,
+    Service,
+    draw_pictures,
+    free_port,
+    list_instances,
+    make_study,
+    start_archive,
+)
 
-import pneumoscope as ps
-from pneumoscope.imaging.golden_files.encode import dicom
-
-DIGITAL = "1.2.840.10008.5.1.4.1.1.1.1"
-COMPUTED = "1.2.840.10008.5.1.4.1.1.1"
-TITLE, ARCHIVE = "PNEUMOSCOPE", "ORTHANC"
-PICTURES = 24
-"""Phantoms that are drawn; studies beyond that differ from one of them in a pixel."""
-START_SECONDS = 60
-ARCHIVE_TABLES = """
-    SELECT o.received, i.sent FROM outbound_items i
+LOOK_SECONDS = 0.5
+MEASURE_SECONDS, SAY_SECONDS = 10.0, 60.0
+TENTHS = 10
+ENDED = ("sent", "committed", "dead")
+STATES = "SELECT state, count(*) FROM outbound_items GROUP BY state"
+QUEUE = "SELECT count(*) FROM predictions WHERE state IN ('queued', 'running')"
+WAITS = """
+    SELECT i.sent - o.received FROM outbound_items i
     JOIN result_objects r ON r.sop_uid = i.sop_uid
     JOIN archived_objects o ON o.study = r.study
-    WHERE i.state IN ('sent', 'committed')
+    WHERE i.state IN ('sent', 'committed') ORDER BY i.sent DESC LIMIT ?
 """
 
 
-def free_port() -> int:
-    """Return a port that nothing listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+@dataclass
+class Record:
+    """What a soak has done so far, over all of its runs."""
+
+    size: int
+    sent: int = 0
+    """Studies that were answered with success: the first so many."""
+    resent: int = 0
+    seconds: float = 0.0
+    """For which it ran."""
+    runs: int = 0
+    processor: dict[str, float] = field(default_factory=dict)
+    """Seconds of each program."""
+    memory: list[tuple[int, float, float]] = field(default_factory=list)
+    """Reports that the archive had; resident and proportional memory of the server's processes then, in MB."""
+
+    def write(self, file: Path) -> None:
+        """Write it so that the file is whole at any time."""
+        temporary = file.with_suffix(".new")
+        temporary.write_text(json.dumps(asdict(self)))
+        temporary.replace(file)
+
+    def by_tenths(self, studies: int) -> list[dict[str, float]]:
+        """Return the memory by tenths of the soak: mean and most."""
+        tenths: dict[int, list[tuple[float, float]]] = {}
+        for there, resident, proportional in self.memory:
+            tenths.setdefault(min(TENTHS - 1, there * TENTHS // studies), []).append((resident, proportional))
+        return [
+            {
+                "tenth": tenth + 1,
+                "resident_mean": sum(each[0] for each in values) / len(values),
+                "resident_most": max(each[0] for each in values),
+                "proportional_mean": sum(each[1] for each in values) / len(values),
+            }
+            for tenth, values in sorted(tenths.items())
+        ]
 
 
-class Service:
-    """A program that answers HTTP; it may be stopped, killed and started again."""
+def ask(database: Path, query: str, *values: object) -> list[Any]:
+    """Return the rows of a query to the server's database."""
+    with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30) as connection:
+        return connection.execute(query, values).fetchall()
 
-    def __init__(self, command: list[str], address: str, log: Path) -> None:
-        self._command, self._address, self._log = command, address, log
-        self.start()
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        for _ in range(START_SECONDS * 10):
-            with suppress(httpx.TransportError):
-                httpx.get(self._address, timeout=5)
+def quantiles(waits: list[float]) -> tuple[float, float]:
+    """Return median and 95 % quantile."""
+    ordered = sorted(waits)
+    return ordered[len(ordered) // 2], ordered[int(0.95 * (len(ordered) - 1))]
+
+
+class Soak:
+    """One run of a soak, in a folder."""
+
+    def __init__(self, options: argparse.Namespace, folder: Path) -> None:
+        self._options, self._file = options, folder / "record.json"
+        self.record = Record(options.size)
+        if self._file.exists():
+            self.record = Record(**json.loads(self._file.read_text()))
+        if self.record.size != options.size:
+            raise SystemExit(f"{folder} is of a soak with --size {self.record.size}")
+        self.record.runs += 1
+        self._port, archive_port, http = free_port(), free_port(), free_port()
+        self._programs: dict[str, Service] = {}
+        self.archive = self._programs["archive"] = start_archive(folder / "archive", archive_port, self._port)
+        destination = {"title": ARCHIVE, "host": "127.0.0.1", "port": archive_port, "commit": True}
+        rules = {
+            "destinations": {"research": destination},
+            "rules": [{"name": "all", "to": "research"}],
+            "retry": {"first_seconds": 1, "longest_seconds": options.longest_pause},
+        }
+        (folder / "routes.yaml").write_text(json.dumps(rules))  # JSON is YAML
+        home = folder / "home"
+        command = [sys.executable, "-m", "pneumoscope", "serve", "--home", str(home), "--port", str(http)]
+        command += ["--workers", str(options.workers), "--queue", "100000", "--dicom", "--dicom-port", str(self._port)]
+        command += ["--dicom-routes", str(folder / "routes.yaml"), "--dicom-quiet-seconds", str(options.quiet)]
+        self._server = Service(command, f"http://127.0.0.1:{http}/healthz", folder / "server.log")
+        self._programs["server"] = self._server
+        self.database = home / "pneumoscope.sqlite"
+        self._pictures = draw_pictures(folder / "phantoms", options.size)
+        self._kill_at = set(random.Random(options.seed).sample(range(1, options.studies), options.kills))
+        self._stop_at = options.studies // 3 if options.outage else -1
+        self._killer = threading.Timer(0, str)
+        self._killer.start()
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._waiting = threading.Event()
+        self._next, self._open = self.record.sent, set[int]()
+        self._there, self._done = 0, False
+        self._used: dict[str, float] = {}
+        self._began = time.monotonic()
+
+    def run(self) -> bool:
+        """Send what was not sent, and wait until all is there; return False where it was interrupted."""
+        signal.signal(signal.SIGTERM, lambda *_: self._stop.set())
+        signal.signal(signal.SIGINT, lambda *_: self._stop.set())
+        senders = [threading.Thread(target=self._send) for _ in range(self._options.associations)]
+        for sender in senders:
+            sender.start()
+        try:
+            self._watch(senders)
+        finally:
+            self._stop.set()
+            for sender in senders:
+                sender.join()
+            self._killer.join()
+        return self._done
+
+    def _watch(self, senders: list[threading.Thread]) -> None:
+        """Look how it stands until all is there."""
+        measured, said, came = 0.0, time.monotonic(), 0
+        looked, last_change = time.monotonic(), time.monotonic()
+        while not self._stop.is_set() and not self._done:
+            time.sleep(LOOK_SECONDS)
+            states = self.states()
+            there = self._there = sum(states.get(state, 0) for state in ENDED)
+            now = time.monotonic()
+            self._done = states.get("committed", 0) + states.get("dead", 0) >= self._options.studies
+            self.record.seconds += now - looked
+            looked = now
+            if self._count_open() < self._options.on_the_way:
+                self._waiting.set()
+            if now - measured >= MEASURE_SECONDS:
+                measured = now
+                self._measure()
+            if now - said >= SAY_SECONDS:
+                rate, said, came = (there - came) / (now - said), now, there
+                self._say(rate)
+            if any(sender.is_alive() for sender in senders):
+                last_change = now
+            if now - last_change > self._options.patience:
                 return
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.1)
-        raise SystemExit(self._log.read_text(errors="replace")[-3000:])
+        self._measure()
 
-    def end(self, *, kill: bool = False) -> None:
-        """End it, with SIGKILL if so asked; its children too."""
-        family = psutil.Process(self.process.pid).children(recursive=True)
-        if kill:
-            self.process.kill()
-        else:
-            self.process.terminate()
-        self.process.wait(30)
-        for child in psutil.wait_procs(family, 5)[1]:
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
+    def _count_open(self) -> int:
+        """Return how many studies were sent, or are being sent, and are not in the archive."""
+        with self._lock:
+            return self._next - self._there
 
-    def memory(self) -> float:
-        """Return the resident memory of the program itself, in MB."""
-        return psutil.Process(self.process.pid).memory_info().rss / 2**20
-
-
-def start_archive(folder: Path, port: int, back: int) -> Service:
-    """Start Orthanc, which knows the server as a peer."""
-    program = shutil.which("Orthanc", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if program is None:
-        raise SystemExit("no Orthanc: apt-get install orthanc")
-    http = free_port()
-    settings = {
-        **{"DicomAet": ARCHIVE, "DicomPort": port, "HttpPort": http, "RemoteAccessAllowed": False, "Plugins": []},
-        **{"StorageDirectory": str(folder / "data"), "IndexDirectory": str(folder / "data")},
-        **{"AuthenticationEnabled": False, "DicomModalities": {"us": [TITLE, "127.0.0.1", back]}},
-    }
-    folder.mkdir()
-    (folder / "orthanc.json").write_text(json.dumps(settings))
-    return Service([program, str(folder / "orthanc.json")], f"http://127.0.0.1:{http}/system", folder / "log")
-
-
-def draw_pictures(folder: Path, size: int) -> list[NDArray[np.uint16]]:
-    """Return phantoms as 12-bit samples."""
-    ps.draw_phantoms(folder, per_class=PICTURES // 2, labels=["normal", "lung-opacity"], size=size)
-    files = sorted((folder / "images").rglob("*.png"))[:PICTURES]
-    return [np.asarray(Image.open(file).convert("L"), np.uint16) * 16 for file in files]
-
-
-def make_study(pictures: list[NDArray[np.uint16]], number: int) -> Dataset:
-    """Return study ``number``: one image of a patient of its own."""
-    samples = pictures[number % len(pictures)].copy()
-    samples[0, :3] = number & 0xFFF, number >> 12, 4095
-    tags = {
-        **{"StudyInstanceUID": f"1.2.826.0.1.3680043.8.498.{number}", "PatientID": f"S{number}"},
-        **{"SeriesInstanceUID": f"1.2.826.0.1.3680043.8.498.{number}.1", "BurnedInAnnotation": "NO"},
-        **{"SOPInstanceUID": f"1.2.826.0.1.3680043.8.498.{number}.1.1", "PatientName": f"Phantom^{number}"},
-        **{"Modality": "DX", "ViewPosition": "PA", "BodyPartExamined": "CHEST", "StudyDate": "20260102"},
-    }
-    return dcmread(BytesIO(dicom(samples, 12, tags)))
-
-
-class Modality:
-    """Sends studies, again and again until each is answered with success."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._entity = AE(ae_title="SOAK")
-        self._entity.acse_timeout = self._entity.dimse_timeout = self._entity.network_timeout = 60
-        for sop_class in (DIGITAL, COMPUTED):
-            self._entity.add_requested_context(sop_class, "1.2.840.10008.1.2.1")
-        self._association: Any = None
-        self.resent = 0
-
-    def send(self, study: Dataset) -> None:
-        """Send a study."""
-        while True:
-            if self._association is None or not self._association.is_established:
-                self._association = self._entity.associate("127.0.0.1", self._port, ae_title=TITLE)
-            if self._association.is_established:
-                with suppress(RuntimeError):
-                    status = self._association.send_c_store(study)
-                    if "Status" in status and status.Status == 0:
-                        return
-            self.resent += 1
-            time.sleep(0.2)
-
-    def release(self) -> None:
-        """End the association."""
-        if self._association is not None and self._association.is_established:
-            self._association.release()
-
-
-def count_states(database: Path) -> dict[str, int]:
-    """Return how many results are in which state of the queue."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30) as connection:
-        return dict(connection.execute("SELECT state, count(*) FROM outbound_items GROUP BY state"))
-
-
-def list_waits(database: Path) -> list[float]:
-    """Return the seconds from each image's receipt to the archive's success."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30) as connection:
-        return sorted(sent - received for received, sent in connection.execute(ARCHIVE_TABLES))
-
-
-def list_instances(archive: Service) -> Iterator[str]:
-    """Yield the SOPInstanceUID of each instance in the archive."""
-    address = archive._address.removesuffix("/system")
-    for each in httpx.get(f"{address}/instances?expand", timeout=600).json():
-        yield str(each["MainDicomTags"]["SOPInstanceUID"])
-
-
-def run(options: argparse.Namespace, folder: Path) -> bool:
-    """Run the soak; return whether every study has its report once."""
-    port, archive_port, http = free_port(), free_port(), free_port()
-    archive = start_archive(folder / "archive", archive_port, port)
-    destination = {"title": ARCHIVE, "host": "127.0.0.1", "port": archive_port, "commit": True}
-    rules = {
-        "destinations": {"research": destination},
-        "rules": [{"name": "all", "to": "research"}],
-        "retry": {"first_seconds": 1, "longest_seconds": options.longest_pause},
-    }
-    (folder / "routes.yaml").write_text(json.dumps(rules))  # JSON is YAML
-    home = folder / "home"
-    command = [sys.executable, "-m", "pneumoscope", "serve", "--home", str(home), "--port", str(http)]
-    command += ["--workers", str(options.workers), "--queue", "100000", "--dicom", "--dicom-port", str(port)]
-    command += ["--dicom-routes", str(folder / "routes.yaml"), "--dicom-quiet-seconds", str(options.quiet)]
-    server = Service(command, f"http://127.0.0.1:{http}/healthz", folder / "server.log")
-    database = home / "pneumoscope.sqlite"
-    pictures, modality = draw_pictures(folder / "phantoms", options.size), Modality(port)
-    kill_at = set(random.Random(options.seed).sample(range(1, options.studies), options.kills))
-    stop_at, back_at = (options.studies // 3 if options.outage else -1), float("inf")
-    memory: list[float] = []
-
-    def restart() -> None:
-        server.end(kill=True)
-        server.start()
-
-    killer = threading.Timer(0, str)
-    killer.start()
-    begun = time.monotonic()
-    try:
-        for number in range(options.studies):
-            if number == stop_at:
-                archive.end()
-                back_at = time.monotonic() + options.outage
-            if time.monotonic() > back_at:
-                archive.start()
-                back_at = float("inf")
-            if number in kill_at:  # while the next studies are sent
-                killer.join()
-                killer = threading.Timer(random.random(), restart)
-                killer.start()
-            time.sleep(max(0.0, begun + number * options.pace - time.monotonic()))
-            modality.send(make_study(pictures, number))
-            if number % max(1, options.studies // 20) == 0:
-                with suppress(psutil.NoSuchProcess):
-                    memory.append(server.memory())
-        killer.join()
-        sent = time.monotonic() - begun
+    def _send(self) -> None:
+        modality = Modality(self._port, self._stop)
+        while (number := self._take()) is not None:
+            time.sleep(max(0.0, self._began + number * self._options.pace - time.monotonic()))
+            self._disturb(number)
+            if modality.send(make_study(self._pictures, number)):
+                with self._lock:
+                    self._open.discard(number)
+                    self.record.sent = min(self._open, default=self._next)
+        with self._lock:
+            self.record.resent += modality.resent
         modality.release()
-        if back_at != float("inf"):
-            time.sleep(max(0.0, back_at - time.monotonic()))
-            archive.start()
-        states: dict[str, int] = {}
-        deadline = time.monotonic() + options.patience
-        while states.get("committed", 0) + states.get("dead", 0) < options.studies and time.monotonic() < deadline:
-            time.sleep(0.5)
-            states = count_states(database)
-        done = time.monotonic() - begun
-        memory.append(server.memory())
-        stored = list(list_instances(archive))
-    finally:
-        with suppress(psutil.NoSuchProcess):
-            server.end()
-        with suppress(psutil.NoSuchProcess):
-            archive.end()
-    waits = list_waits(database)
-    print(f"{options.studies} studies sent in {sent:.0f} s, {modality.resent} times again; all done after {done:.0f} s")
-    print(f"{options.studies / done:.2f} studies a second; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print(f"states {states}; in the archive {len(stored)}, of them different {len(set(stored))}")
-    if waits:
-        half, most = waits[len(waits) // 2], waits[int(0.95 * (len(waits) - 1))]
+
+    def _take(self) -> int | None:
+        """Return the next study, when its turn has come; None where there is none."""
+        while not self._stop.is_set():
+            with self._lock:
+                if self._next >= self._options.studies:
+                    return None
+                if self._next - self._there < self._options.on_the_way:
+                    self._open.add(self._next)
+                    self._next += 1
+                    return self._next - 1
+                self._waiting.clear()
+            self._waiting.wait(LOOK_SECONDS)
+        return None
+
+    def _disturb(self, number: int) -> None:
+        """Kill the server or stop the archive, if that was asked for at this study."""
+        with self._lock:
+            if number in self._kill_at:  # while the next studies are sent
+                self._killer.join()
+                self._killer = threading.Timer(random.random(), self._restart)
+                self._killer.start()
+            if number == self._stop_at:
+                self.archive.end()
+                threading.Timer(self._options.outage, self.archive.start).start()
+
+    def _restart(self) -> None:
+        self._server.end(kill=True)
+        self._server.start()
+
+    def states(self) -> dict[str, int]:
+        """Return how many results are in which state of the queue."""
+        return dict(ask(self.database, STATES))
+
+    def _measure(self) -> None:
+        """Add what was used since the last measure to the record."""
+        used: dict[str, float] = {"sender": time.process_time()}
+        for name, program in self._programs.items():
+            if (usage := program.measure()) is not None:
+                used[name] = usage.own_seconds
+                if name == "server":
+                    used["its other processes"] = usage.others_seconds
+                    self.record.memory.append((self._there, usage.resident, usage.proportional))
+        for name, seconds in used.items():
+            before = self._used.get(name, 0.0)  # more than now, where the program was started again
+            self.record.processor[name] = self.record.processor.get(name, 0.0) + seconds - min(before, seconds)
+        self._used = used
+        with self._lock:
+            self.record.write(self._file)
+
+    def _say(self, rate: float) -> None:
+        resident, proportional = self.record.memory[-1][1:] if self.record.memory else (0.0, 0.0)
+        ((queue,),) = ask(self.database, QUEUE)
+        waits = [wait for (wait,) in ask(self.database, WAITS, 500)]
+        half, most = quantiles(waits) if waits else (0.0, 0.0)
         print(
-            f"C-STORE to report stored: median {half:.1f} s, p95 {most:.1f} s, of them quiet time {options.quiet:g} s"
+            f"{time.strftime('%H:%M:%S')}  sent {self.record.sent}, in the archive {self._there}, {rate:.2f} a second; "
+            f"server {resident:.0f} MB resident, {proportional:.0f} MB shared once; {queue} predictions wait; "
+            f"last 500 to the archive: median {half:.1f} s, p95 {most:.1f} s",
+            flush=True,
         )
-    print("memory of the server's process, MB:", *(f"{each:.0f}" for each in memory))
-    return len(stored) == len(set(stored)) == options.studies and states.get("committed") == options.studies
+
+    def end(self) -> None:
+        """End the programs and keep the record."""
+        for program in (self._server, self.archive):
+            with suppress(psutil.NoSuchProcess):
+                program.end()
+        self.record.write(self._file)
+
+
+def judge(soak: Soak, options: argparse.Namespace) -> tuple[bool, dict[str, Any]]:
+    """Return whether every study has its report once, and the measures."""
+    record, stored, states = soak.record, list_instances(soak.archive), soak.states()
+    waits = [wait for (wait,) in ask(soak.database, WAITS, -1)]
+    half, most = quantiles(waits) if waits else (None, None)
+    measures = {
+        **{"studies": options.studies, "seconds": record.seconds, "runs": record.runs, "sent_again": record.resent},
+        **{"rate": options.studies / record.seconds, "on_the_way": options.on_the_way, "size": options.size},
+        **{"states": states, "in_archive": len(stored), "different": len(set(stored))},
+        **{"quiet_seconds": options.quiet, "median_seconds": half, "p95_seconds": most},
+        "processor_seconds_per_study": {name: value / options.studies for name, value in record.processor.items()},
+        "memory_mb_by_tenths": record.by_tenths(options.studies),
+        **{"load": os.getloadavg()[0], "cores": os.cpu_count()},
+    }
+    whole = len(stored) == len(set(stored)) == options.studies and states.get("committed") == options.studies
+    return whole, measures
+
+
+def say_measures(measures: dict[str, Any]) -> None:
+    """Print the measures for people."""
+    print(f"{measures['studies']} studies in {measures['seconds']:.0f} s, {measures['sent_again']} times sent again")
+    print(f"{measures['rate']:.2f} studies a second; load {measures['load']:.1f} on {measures['cores']} cores")
+    print(f"states {measures['states']}; in the archive {measures['in_archive']}, different {measures['different']}")
+    if measures["median_seconds"] is not None:
+        print(
+            f"C-STORE to report stored: median {measures['median_seconds']:.1f} s, p95 {measures['p95_seconds']:.1f} s,"
+            f" of them quiet time {measures['quiet_seconds']:g} s; at most {measures['on_the_way']} studies on the way"
+        )
+    seconds = measures["processor_seconds_per_study"]
+    print("processor ms per study:", ", ".join(f"{name} {1000 * value:.0f}" for name, value in seconds.items()))
+    tenths = measures["memory_mb_by_tenths"]
+    print("server's memory by tenths, MB resident:", *(f"{each['resident_mean']:.0f}" for each in tenths))
 
 
 def main() -> None:
     """Run it as the options say."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--studies", type=int, default=10_000)
+    parser.add_argument("--folder", type=Path, help="keeps data and record: the same command goes on")
     parser.add_argument("--kills", type=int, default=0, help="times the server is killed with SIGKILL")
     parser.add_argument("--outage", type=float, default=0, help="seconds for which the archive is stopped")
     parser.add_argument("--pace", type=float, default=0, help="seconds between two studies; 0: as fast as they go")
+    parser.add_argument("--on-the-way", type=int, default=1_000_000, help="studies sent and not in the archive at most")
+    parser.add_argument("--associations", type=int, default=2, help="associations that send at once")
     parser.add_argument("--quiet", type=float, default=1, help="--dicom-quiet-seconds of the server")
     parser.add_argument("--size", type=int, default=512, help="pixels of a side")
     parser.add_argument("--workers", type=int, default=1)
@@ -276,9 +327,23 @@ def main() -> None:
     parser.add_argument("--patience", type=float, default=1800, help="seconds after the last study")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="soak-") as folder:
-        if not run(options, Path(folder)):
-            raise SystemExit("not every study has its report once")
+    if options.folder is not None:
+        options.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="soak-") as temporary:
+        folder = options.folder or Path(temporary)
+        soak = Soak(options, folder)
+        try:
+            if not soak.run():
+                states = soak.states()
+                raise SystemExit(f"ended before all was there: sent {soak.record.sent}, {states}")
+            whole, measures = judge(soak, options)
+        finally:
+            soak.end()
+    say_measures(measures)
+    if options.folder is not None:
+        (folder / "soak.json").write_text(json.dumps(measures, indent=2))
+    if not whole:
+        raise SystemExit("not every study has its report once")
 
 
 if __name__ == "__main__":
