@@ -109,7 +109,14 @@ def quantiles(waits: list[float]) -> tuple[float, float]:
 class Soak:
     """One run of a soak, in a folder."""
 
-    def __init__(self, options: argparse.Namespace, folder: Path) -> None:
+    def __init__(self, options: argparse.Namespace, folder: Path, stop: threading.Event) -> None:
+        """Start the programs.
+
+        Args:
+            options: As of the command line.
+            folder: For the data of all programs, and the record.
+            stop: When it is set, the run ends.
+        """
         self._options, self._file = options, folder / "record.json"
         self.record = Record(options.size)
         if self._file.exists():
@@ -140,7 +147,7 @@ class Soak:
         self._killer = threading.Timer(0, str)
         self._killer.start()
         self._lock = threading.Lock()
-        self._stop = threading.Event()
+        self._stop = stop
         self._waiting = threading.Event()
         self._next, self._open = self.record.sent, set[int]()
         self._there, self._done = 0, False
@@ -149,8 +156,6 @@ class Soak:
 
     def run(self) -> bool:
         """Send what was not sent, and wait until all is there; return False where it was interrupted."""
-        signal.signal(signal.SIGTERM, lambda *_: self._stop.set())
-        signal.signal(signal.SIGINT, lambda *_: self._stop.set())
         senders = [threading.Thread(target=self._send) for _ in range(self._options.associations)]
         for sender in senders:
             sender.start()
@@ -327,11 +332,14 @@ def main() -> None:
     parser.add_argument("--patience", type=float, default=1800, help="seconds after the last study")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    stop = threading.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, lambda *_: stop.set())
     if options.folder is not None:
         options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="soak-") as temporary:
         folder = options.folder or Path(temporary)
-        soak = Soak(options, folder)
+        soak = Soak(options, folder, stop)
         try:
             if not soak.run():
                 states = soak.states()
