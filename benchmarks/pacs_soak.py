@@ -125,8 +125,7 @@ class Soak:
             raise SystemExit(f"{folder} is of a soak with --size {self.record.size}")
         self.record.runs += 1
         self._port, archive_port, http = free_port(), free_port(), free_port()
-        self._programs: dict[str, Service] = {}
-        self.archive = self._programs["archive"] = start_archive(folder / "archive", archive_port, self._port)
+        self.archive = start_archive(folder / "archive", archive_port, self._port)
         destination = {"title": ARCHIVE, "host": "127.0.0.1", "port": archive_port, "commit": True}
         rules = {
             "destinations": {"research": destination},
@@ -139,7 +138,6 @@ class Soak:
         command += ["--workers", str(options.workers), "--queue", "100000", "--dicom", "--dicom-port", str(self._port)]
         command += ["--dicom-routes", str(folder / "routes.yaml"), "--dicom-quiet-seconds", str(options.quiet)]
         self._server = Service(command, f"http://127.0.0.1:{http}/healthz", folder / "server.log")
-        self._programs["server"] = self._server
         self.database = home / "pneumoscope.sqlite"
         self._pictures = draw_pictures(folder / "phantoms", options.size)
         self._kill_at = set(random.Random(options.seed).sample(range(1, options.studies), options.kills))
@@ -151,7 +149,7 @@ class Soak:
         self._waiting = threading.Event()
         self._next, self._open = self.record.sent, set[int]()
         self._there, self._done = 0, False
-        self._used: dict[str, float] = {}
+        self._used = self._read_processor_seconds()  # what was used to start does not count
         self._began = time.monotonic()
 
     def run(self) -> bool:
@@ -247,19 +245,24 @@ class Soak:
 
     def _measure(self) -> None:
         """Add what was used since the last measure to the record."""
-        used: dict[str, float] = {"sender": time.process_time()}
-        for name, program in self._programs.items():
-            if (usage := program.measure()) is not None:
-                used[name] = usage.own_seconds
-                if name == "server":
-                    used["its other processes"] = usage.others_seconds
-                    self.record.memory.append((self._there, usage.resident, usage.proportional))
+        used = self._read_processor_seconds()
         for name, seconds in used.items():
             before = self._used.get(name, 0.0)  # more than now, where the program was started again
             self.record.processor[name] = self.record.processor.get(name, 0.0) + seconds - min(before, seconds)
         self._used = used
+        if (usage := self._server.measure()) is not None:
+            self.record.memory.append((self._there, usage.resident, usage.proportional))
         with self._lock:
             self.record.write(self._file)
+
+    def _read_processor_seconds(self) -> dict[str, float]:
+        """Return the processor seconds of each program so far; without those that are not running."""
+        used = {"sender": time.process_time()}
+        if (server := self._server.measure()) is not None:
+            used |= {"server": server.own_seconds, "its other processes": server.others_seconds}
+        if (archive := self.archive.measure()) is not None:
+            used["archive"] = archive.own_seconds
+        return used
 
     def _say(self, rate: float) -> None:
         resident, proportional = self.record.memory[-1][1:] if self.record.memory else (0.0, 0.0)
