@@ -202,10 +202,13 @@ def _watch_completion(context: Context) -> CompletionWatch | None:
     if settings is None:
         return None
 
+    outbound = context.outbound
+    kinds = list(dict.fromkeys((*kinds_of(settings), *(outbound.routes.kinds if outbound is not None else ()))))
+
     def hand_on(study: str) -> None:
-        make_results(store, context.catalogue, study, kinds_of(settings))
-        if context.outbound is not None:
-            context.outbound.hand_on(study)
+        made = make_results(store, context.catalogue, study, kinds)
+        if outbound is not None:
+            outbound.route(study, made)
 
     return CompletionWatch(store, settings.quiet_seconds, hand_on, now)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
 from sqlalchemy import delete, exists, func, select
@@ -20,6 +21,8 @@ from pneumoscope.server.storage.tables import ArrivingObject, StoredPrediction
 
 _EVERY = 1.0
 """Seconds between two looks; each is a query of the few objects that are arriving."""
+_AT_ONCE = 3
+"""Studies whose results are made at once: while the files of one are synced to the disk, the others are computed."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 10.0, 3600.0
 """Seconds after which a study whose results could not be handed on is tried again; they double each time."""
 
@@ -51,7 +54,7 @@ def find_complete(store: Store, quiet_seconds: float, clock: Callable[[], float]
 
 
 class CompletionWatch:
-    """Hands on the results of complete studies, on a thread of its own."""
+    """Hands on the results of complete studies, on threads of its own."""
 
     def __init__(self, store: Store, quiet_seconds: float, hand_on: HandOn, clock: Callable[[], float]) -> None:
         """Create the thread.
@@ -69,6 +72,7 @@ class CompletionWatch:
         self._pauses: dict[str, tuple[float, float]] = {}
         """When a study that failed is tried again, and the pause after that."""
         self._stop = threading.Event()
+        self._hands = ThreadPoolExecutor(_AT_ONCE)
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def start(self) -> None:
@@ -76,9 +80,10 @@ class CompletionWatch:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; the study at hand is finished first."""
+        """End the threads; the studies at hand are finished first."""
         self._stop.set()
         self._thread.join()
+        self._hands.shutdown()
 
     def _watch(self) -> None:
         while True:
@@ -91,15 +96,17 @@ class CompletionWatch:
 
     def look(self) -> int:
         """Hand on the results of the studies that are complete now; return of how many."""
-        handed_on = 0
-        for study in find_complete(self._store, self._quiet_seconds, self._clock):
-            if self._stop.is_set():
-                break
-            if self._pauses.get(study, (0.0, 0.0))[0] <= monotonic() and self._try(study):
-                handed_on += 1
-        return handed_on
+        due = [
+            study
+            for study in find_complete(self._store, self._quiet_seconds, self._clock)
+            if self._pauses.get(study, (0.0, 0.0))[0] <= monotonic()
+        ]
+        return sum(self._hands.map(self._try, due))
 
     def _try(self, study: str) -> bool:
+        """Hand on the results of a study; return whether that was done."""
+        if self._stop.is_set():
+            return False
         with self._store.read() as session:
             arrived = list(session.scalars(select(ArrivingObject.key).where(ArrivingObject.study == study)))
         try:
@@ -119,6 +126,7 @@ class CompletionWatch:
             )
             return False
         self._pauses.pop(study, None)
-        with self._store.write() as session:  # an object that came meanwhile keeps the study arriving
-            session.execute(delete(ArrivingObject).where(ArrivingObject.key.in_(arrived)))
+        # An object that came meanwhile keeps the study arriving. What a power cut takes of this is done again.
+        over = delete(ArrivingObject).where(ArrivingObject.key.in_(arrived))
+        self._store.commit(lambda session: session.execute(over) and None, durable=False)
         return True

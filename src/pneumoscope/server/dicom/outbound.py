@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, get_args
+
+from sqlalchemy import select
 
 from pneumoscope.server.dicom import commitment, outbound_queue
 from pneumoscope.server.dicom.association import ArchiveAssociation, NoAssociationError, associate, read_report
@@ -81,10 +84,21 @@ class Outbound:
             ConflictError: An answer is not there yet.
         """
         kinds = [kind for kind in get_args(ResultKind) if kind in self.routes.kinds]
-        made = make_results(self._store, self._catalogue, study, kinds)
+        self.route(study, make_results(self._store, self._catalogue, study, kinds))
+
+    def route(self, study: str, made: Sequence[str]) -> None:
+        """Queue results for where rules send them.
+
+        Args:
+            study: Number of the study.
+            made: Its results that count now, by their UIDs.
+
+        Raises:
+            NotFoundError: There is no such study.
+        """
         with self._store.read() as session:
             facts = read_facts(session, study)
-            rows = [session.get_one(ResultObject, sop_uid) for sop_uid in made]
+            rows = session.scalars(select(ResultObject).where(ResultObject.sop_uid.in_(made))).all()
         models = self._catalogue.list_models()
         queued = []
         for row in rows:

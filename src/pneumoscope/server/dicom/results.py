@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pneumoscope.core.errors import ImageError, UsageError
@@ -25,7 +25,7 @@ from pneumoscope.server.reading.reads import withheld_reason
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
-from pneumoscope.server.storage.tables import ResultObject, StoredPrediction
+from pneumoscope.server.storage.tables import ResultObject, StoredPrediction, table_of
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies import lookup
 
@@ -55,7 +55,7 @@ def make_results(store: Store, catalogue: Catalogue, study: str, kinds: Sequence
         raise UsageError("secondary captures", "are not made on this server.", "Start it with `dicom_capture`.")
     answers = gather(store, catalogue, study)
     planned = [one for kind in kinds for one in PLANS[kind](answers)]
-    made = [_make_if_possible(store, study, one) for one in planned]
+    made = _make(store, study, planned)
     _set_aside(store, answers, kinds, planned)
     return [sop_uid for sop_uid in made if sop_uid is not None]
 
@@ -146,7 +146,7 @@ def export_report(store: Store, catalogue: Catalogue, prediction: str, reader: s
     catalogue.get(asked.model)
     answers = gather(store, catalogue, asked.study)
     for planned in plan_reports(answers):
-        if planned.model == asked.model and (sop_uid := _make(store, asked.study, planned)) is not None:
+        if planned.model == asked.model and (sop_uid := _make(store, asked.study, [planned])[0]) is not None:
             return read_result(store, sop_uid)
     raise NotFoundError("report", "is not here: its image was no DICOM object or is left out, or it was retracted.", "")
 
@@ -167,10 +167,40 @@ def _check_may_see(session: Transaction, store: Store, study: str, reader: str) 
         raise ForbiddenError("the answer", f"is withheld: {why}.", code="withheld")
 
 
-def _make_if_possible(store: Store, study: str, planned: PlannedObject) -> str | None:
-    """Do what `_make` does; an outline that no library can draw on a malformed image must not hold up the report."""
+def _make(store: Store, study: str, planned: Sequence[PlannedObject]) -> list[str | None]:
+    """Return the UID of each object that was planned; those that are not there are made, and added in one commit.
+
+    None stands for one that was retracted, or can't be made.
+    """
+    for _ in range(_TRIES):
+        with store.read() as session:
+            known = _list_known(session, study)
+        sop_uids: list[str | None] = []
+        added: list[ResultObject] = []
+        for one in planned:
+            last = _find_last(known, one.kind, one.model, one.subject)
+            if last is None or _uid_of(one, last.predecessor) != last.sop_uid:
+                number = 1 + sum((row.kind, row.model) == (one.kind, one.model) for row in (*known, *added))
+                row = _write_if_possible(store, study, one, last, number)
+                added += [row] if row is not None else []
+                sop_uids.append(None if row is None else row.sop_uid)
+                continue
+            if last.state == "superseded":  # it was set aside, and an answer says again what it says
+                _set_state(store, [last.sop_uid], "superseded", "current")
+            sop_uids.append(None if last.state == "retracted" else last.sop_uid)
+        if not added or _add(store, study, added):
+            return sop_uids
+        with store.read() as session:
+            lookup.get_study(session, study)
+    raise ConflictError("a result of this study", "is being made.", "Ask again.")
+
+
+def _write_if_possible(
+    store: Store, study: str, planned: PlannedObject, last: ResultObject | None, number: int
+) -> ResultObject | None:
+    """Do what `_write` does; an outline that no library can draw on a malformed image must not hold up the report."""
     try:
-        return _make(store, study, planned)
+        return _write(store, study, planned, last, number)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         if planned.kind == "report":
             raise
@@ -178,24 +208,8 @@ def _make_if_possible(store: Store, study: str, planned: PlannedObject) -> str |
         return None
 
 
-def _make(store: Store, study: str, planned: PlannedObject) -> str | None:
-    """Return the UID of the object that was planned, which is made if it is not there; None where it was retracted."""
-    for _ in range(_TRIES):
-        with store.read() as session:
-            last, number = _find_last(session, study, planned), 1 + _count_series(session, study, planned)
-        if last is not None and _uid_of(planned, last.predecessor) == last.sop_uid:
-            if last.state == "superseded":  # it was set aside, and an answer says again what it says
-                _set_state(store, [last.sop_uid], "superseded", "current")
-            return None if last.state == "retracted" else last.sop_uid
-        if (sop_uid := _add(store, study, planned, last, number)) is not None:
-            return sop_uid
-        with store.read() as session:
-            lookup.get_study(session, study)
-    raise ConflictError("a result of this study", "is being made.", "Ask again.")
-
-
-def _add(store: Store, study: str, planned: PlannedObject, last: ResultObject | None, number: int) -> str | None:
-    """Make an object; return its UID, or None where another one was made meanwhile."""
+def _write(store: Store, study: str, planned: PlannedObject, last: ResultObject | None, number: int) -> ResultObject:
+    """Write an object's file, durably, and return its row."""
     predecessor = None
     if last is not None:
         predecessor = refer_to(last.sop_class, last.sop_uid, last.series_uid, planned.study_uid)
@@ -210,7 +224,7 @@ def _add(store: Store, study: str, planned: PlannedObject, last: ResultObject | 
     data = finish(planned.write(place), planned.header, planned.name, planned.finished)
     blob = new_id()
     blobs.write_pixels(store.settings.files, blob, store.secret.seal_bytes(data, blob), kind=blobs.SEALED)
-    row = ResultObject(
+    return ResultObject(
         sop_uid=place.sop_uid,
         sop_class=planned.sop_class,
         series_uid=place.series_uid,
@@ -223,20 +237,30 @@ def _add(store: Store, study: str, planned: PlannedObject, last: ResultObject | 
         made=now(),
         blob=blob,
     )
+
+
+def _add(store: Store, study: str, rows: Sequence[ResultObject]) -> bool:
+    """Add the rows of objects; return False, and add none, where another process added one of them meanwhile."""
+
+    def write(session: Transaction) -> bool:
+        known = _list_known(session, study)
+        last = [_find_last(known, row.kind, row.model, row.subject) for row in rows]
+        if [each and each.sop_uid for each in last] != [row.predecessor for row in rows]:
+            return False
+        for each in last:
+            if each is not None and each.state == "current":
+                each.state = "superseded"
+        session.execute(insert(ResultObject), [_values_of(row) for row in rows])
+        return True
+
     try:
-        with store.write() as session:
-            store.lock_exclusive(session)
-            newest = _find_last(session, study, planned)
-            added = (newest and newest.sop_uid) == (last and last.sop_uid)
-            if added:
-                if newest is not None and newest.state == "current":
-                    newest.state = "superseded"
-                session.add(row)
+        added = store.commit(write, exclusive=True)
     except IntegrityError:  # the study was erased
         added = False
-    if not added:  # after any other error the row may be there all the same: `remove_leftovers` decides
-        blobs.delete(store.settings.files, blob)
-    return place.sop_uid if added else None
+    if not added:  # after any other error the rows may be there all the same: `remove_leftovers` decides
+        for row in rows:
+            blobs.delete(store.settings.files, row.blob)
+    return added
 
 
 def _set_aside(
@@ -262,21 +286,21 @@ def _set_state(store: Store, sop_uids: Sequence[str], before: str, after: str) -
         session.execute(update(ResultObject).where(*rows).values(state=after))
 
 
-def _find_last(session: Transaction, study: str, planned: PlannedObject) -> ResultObject | None:
-    """Return the object about the same subject that no other one supersedes."""
-    rows = session.scalars(_select_series(study, planned).where(ResultObject.subject == planned.subject)).all()
-    superseded = {row.predecessor for row in rows}
-    return next((row for row in rows if row.sop_uid not in superseded), None)
+def _list_known(session: Transaction, study: str) -> Sequence[ResultObject]:
+    """Return all results of a study."""
+    return session.scalars(select(ResultObject).where(ResultObject.study == study)).all()
 
 
-def _count_series(session: Transaction, study: str, planned: PlannedObject) -> int:
-    return len(session.scalars(_select_series(study, planned)).all())
+def _find_last(rows: Sequence[ResultObject], kind: str, model: str, subject: str) -> ResultObject | None:
+    """Return the result about a subject that no other one supersedes."""
+    same = [row for row in rows if (row.kind, row.model, row.subject) == (kind, model, subject)]
+    superseded = {row.predecessor for row in same}
+    return next((row for row in same if row.sop_uid not in superseded), None)
 
 
-def _select_series(study: str, planned: PlannedObject) -> Select[ResultObject]:
-    return select(ResultObject).where(
-        ResultObject.study == study, ResultObject.kind == planned.kind, ResultObject.model == planned.model
-    )
+def _values_of(row: ResultObject) -> dict[str, object]:
+    """Return the values of a row, which may be written twice: a commit that is shared may be undone and made again."""
+    return {column.key: getattr(row, column.key) for column in table_of(ResultObject).columns}
 
 
 def _uid_of(planned: PlannedObject, predecessor: str | None) -> str:
