@@ -40,13 +40,13 @@ function collectDeviceFiles(): Plugin {
   };
 }
 
-/** Collects all files of the worker that runs the networks: a build of its own. */
+/** Collects all files of the workers that run the networks: a build of its own for each. */
 function collectWorkerFiles(): Plugin {
   return {
     name: "collect-worker-files",
     generateBundle(_, bundle) {
       const entries = Object.values(bundle).filter((file) => file.type === "chunk" && file.isEntry);
-      if (entries.some(({ name }) => name === "device.worker"))
+      if (entries.some(({ name }) => name === "device.worker" || name === "graph.worker"))
         for (const name of Object.keys(bundle)) deviceFiles.add(name);
     },
   };

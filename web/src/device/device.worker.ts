@@ -1,10 +1,8 @@
 // The worker that decodes files and runs the networks, so that the page stays responsive. It sends nothing anywhere:
 // its only requests are for this app's own scripts and WebAssembly.
-import ortScript from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
-import ortBinary from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
-import * as ort from "onnxruntime-web/wasm";
 import type { ClassifierCard, GatekeeperCard, ListedBundle, LungsCard } from "./bundle";
 import { decode } from "./decode";
+import { type Graph, GraphWorker, OwnGraph, RUNTIME, startRuntime } from "./graph";
 import { toRuns } from "./lungs";
 import {
   type Answer,
@@ -21,20 +19,20 @@ import {
 import { isPhotograph } from "./photograph";
 import { FileProblem, type Plane } from "./picture";
 import { resize } from "./resample";
-import { type Classifier, classify, Graph, makeCompanions, type Outcome, Screener } from "./runtime";
+import { type Classifier, classify, makeCompanions, type Outcome, Screener } from "./runtime";
 import type { Companions } from "./screening";
 import { DownloadProblem, discard, readKept } from "./store";
 
 const PREVIEW = 1024; // pixels of the longer side
-const MOST_THREADS = 4;
+const MOST_THREADS = 2; // of a worker: more gain little, and wait by spinning
 
-// Half of the cores: ONNX Runtime's threads wait by spinning, and on a busy core two take longer than one.
-const cores = Math.floor((navigator.hardwareConcurrency || 1) / 2);
-const threads = self.crossOriginIsolated ? Math.min(MOST_THREADS, Math.max(1, cores)) : 1;
-ort.env.wasm.numThreads = threads;
-const absolute = (url: string) => new URL(url, import.meta.url).href;
-ort.env.wasm.wasmPaths = { mjs: absolute(ortScript), wasm: absolute(ortBinary) };
-ort.env.logLevel = "error";
+// With two cores or more the classifiers run in a worker of their own, beside gatekeeper and lungs. A worker's threads
+// cost half as much again in all, so that they are for devices with cores to spare.
+const cores = navigator.hardwareConcurrency || 1;
+const threads = self.crossOriginIsolated ? Math.min(MOST_THREADS, Math.max(1, Math.floor(cores / 4))) : 1;
+startRuntime(threads);
+const beside = cores > 1 ? new GraphWorker(threads) : null;
+const workers = beside ? 2 : 1;
 
 interface Part<C> {
   card: C;
@@ -50,7 +48,8 @@ async function open<C>(bundle: ListedBundle): Promise<Part<C>> {
   const read = JSON.parse(new TextDecoder().decode(card)) as C & { model_sha256: string };
   // The list's own word is not enough: the card, whose hash is the identity, names the graph.
   if (read.model_sha256 !== bundle.model.sha256) throw await discard(bundle, "bundle.json");
-  const part = { card: read as C, graph: await Graph.load(model) };
+  const elsewhere = bundle.role === "classifier" ? beside : null;
+  const part = { card: read as C, graph: await (elsewhere ?? OwnGraph).load(model) };
   graphs.set(bundle.identity, part);
   return part;
 }
@@ -70,8 +69,8 @@ async function load({ bundles }: LoadRequest): Promise<Loaded> {
   };
   companions = makeCompanions(await open<GatekeeperCard>(role("gatekeeper")), await open<LungsCard>(role("lungs")));
   for (const bundle of bundles) if (bundle.role === "classifier") await open<ClassifierCard>(bundle);
-  const engine = `onnxruntime-web ${ort.env.versions.web}, WebAssembly, ${threads} thread${threads === 1 ? "" : "s"}`;
-  return { kind: "loaded", milliseconds: performance.now() - start, threads, engine };
+  const engine = `${RUNTIME}, ${workers} worker${workers === 1 ? "" : "s"}, threads of each: ${threads}`;
+  return { kind: "loaded", milliseconds: performance.now() - start, threads: workers * threads, engine };
 }
 
 async function predict({ file, models, camera, override, depth }: PredictRequest): Promise<Answered> {

@@ -1,6 +1,5 @@
-// Runs the graphs with ONNX Runtime's WebAssembly build, and the pipeline border, gatekeeper, lungs, classifier.
-import * as ort from "onnxruntime-web/wasm";
-import { cut, findBorder, hasBorder, NO_BORDER, spread } from "./border";
+// The pipeline: border, gatekeeper, lungs, classifier.
+import { type Border, cut, findBorder, hasBorder, NO_BORDER, spread } from "./border";
 import {
   type ClassifierCard,
   cutsBorders,
@@ -11,52 +10,12 @@ import {
   shortest,
   splitDecision,
 } from "./bundle";
+import type { Graph } from "./graph";
 import { isActiveOutside, Outlines } from "./lungs";
 import type { Plane, Radiograph } from "./picture";
 import { type Companions, type Screening, screen } from "./screening";
 
 const FINER = 4; // cells of a bordered image's heatmap for each of the graph's, along one side
-
-type Values = Record<string, { data: Float32Array; dims: readonly number[] }>;
-
-/** A loaded graph. */
-export class Graph {
-  readonly #session: ort.InferenceSession;
-  private constructor(session: ort.InferenceSession) {
-    this.#session = session;
-  }
-
-  static async load(model: Uint8Array): Promise<Graph> {
-    // As on the server: no memory is kept for every size of image that was met.
-    const session = await ort.InferenceSession.create(model, {
-      executionProviders: ["wasm"],
-      enableCpuMemArena: false,
-      enableMemPattern: false,
-      graphOptimizationLevel: "all",
-      logSeverityLevel: 4,
-    });
-    return new Graph(session);
-  }
-
-  get inputs(): readonly string[] {
-    return this.#session.inputNames;
-  }
-
-  async run(plane: Plane, outputs: string[], lungs?: Plane): Promise<Values> {
-    const feeds: Record<string, ort.Tensor> = { image: toTensor(plane) };
-    if (lungs) feeds.lungs = toTensor(lungs);
-    const fetched = await this.#session.run(feeds, outputs);
-    return fetched as unknown as Values;
-  }
-
-  async release(): Promise<void> {
-    await this.#session.release();
-  }
-}
-
-function toTensor({ width, height, values }: Plane): ort.Tensor {
-  return new ort.Tensor("float32", values, [1, 1, height, width]);
-}
 
 export interface Classifier {
   identity: string;
@@ -106,6 +65,7 @@ export class Screener {
   readonly #companions: Companions;
   readonly #radiograph: Radiograph;
   readonly #found = new Map<string, Promise<Screening>>();
+  #border: Border | null = null;
 
   constructor(companions: Companions, radiograph: Radiograph) {
     this.#companions = companions;
@@ -118,10 +78,16 @@ export class Screener {
     const key = JSON.stringify([cuts, population?.views, population?.ages]);
     let found = this.#found.get(key);
     if (!found) {
-      found = screen(this.#companions, this.#radiograph, this.#radiograph.facts, population, cuts);
+      found = screen(this.#companions, this.#radiograph, this.#radiograph.facts, population, this.border, cuts);
       this.#found.set(key, found);
     }
     return found;
+  }
+
+  /** The flat border of the image. */
+  get border(): Border {
+    this.#border ??= findBorder(this.#radiograph);
+    return this.#border;
   }
 
   outline(plane: Plane): Promise<Outlines> {
@@ -137,6 +103,13 @@ export async function classify(
   alone = false,
 ): Promise<Outcome> {
   const { card, graph, identity } = classifier;
+  const border = cutsBorders(card) ? screener.border : NO_BORDER;
+  const inside = cut(radiograph, border);
+  const names = ["probabilities", "ood", ...(card.heatmap_size ? ["heatmap"] : [])];
+  const needsLungs = graph.inputs.includes("lungs");
+  // A graph in another worker starts before the image is judged. What it says of a refused image is dropped.
+  const ahead = graph.beside && !needsLungs ? graph.run(inside, names) : null;
+  ahead?.catch(() => undefined);
   const screening = !alone && isScreened(card) ? await screener.screen(classifier) : null;
   const outcome: Outcome = {
     identity,
@@ -149,16 +122,12 @@ export async function classify(
     screening,
   };
   if (screening?.refusals.length) return outcome;
-  const cuts = cutsBorders(card);
-  const border = screening ? screening.border : cuts ? findBorder(radiograph) : NO_BORDER;
-  const inside = cut(radiograph, border);
   let lungs: Plane | undefined;
-  if (graph.inputs.includes("lungs")) {
+  if (needsLungs) {
     const outlines = screening?.outlines?.inside ?? (await screener.outline(inside));
     lungs = outlines.probability("lungs");
   }
-  const names = ["probabilities", "ood", ...(card.heatmap_size ? ["heatmap"] : [])];
-  const { probabilities, ood, heatmap } = await graph.run(inside, names, lungs);
+  const { probabilities, ood, heatmap } = await (ahead ?? graph.run(inside, names, lungs));
   outcome.probabilities = Array.from(probabilities?.data ?? [], shortest);
   if (!outcome.probabilities.every(Number.isFinite)) throw new Error("the graph answered with no numbers");
   const score = ood?.data[0] ?? Number.NaN;

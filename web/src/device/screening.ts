@@ -1,7 +1,7 @@
 // What is known of a picture before a classifier sees it, as pneumoscope.bundle.screening judges it: first the facts of
 // the file, then the pixels (gatekeeper), then the lungs. A finding is a code; its words are those of the pages.
 import { bodyPartOf } from "./body-part";
-import { type Border, cut, findBorder, hasBorder, NO_BORDER } from "./border";
+import { type Border, cut, hasBorder, NO_BORDER } from "./border";
 import { trimFrame, turnBack } from "./frame";
 import { hasSeveralChests, isPartOfChest, measureLayout, measureTurn } from "./layout";
 import { type LungShape, measureLungShape, type Outlines } from "./lungs";
@@ -46,15 +46,15 @@ export interface Screening {
   border: Border;
 }
 
-/** Return what is known of a picture, of which only the inside of a flat border is looked at. */
+/** Return what is known of a picture; with `cutsBorder` only the inside of its flat border is looked at. */
 export async function screen(
   companions: Companions,
   plane: Plane,
   facts: Facts,
   population: Population | null,
+  border: Border,
   cutsBorder: boolean,
 ): Promise<Screening> {
-  const border = findBorder(plane);
   if (!cutsBorder) {
     const found = await screenInside(companions, plane, facts, population);
     if (!hasBorder(border) || found.refusals.length) return found;

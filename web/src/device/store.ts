@@ -136,7 +136,7 @@ export async function listKept(): Promise<ListedBundle[]> {
  * Return a kept file, checked again: what lies in a browser's store may be altered.
  * A bundle with a damaged file is deleted, so that it can be downloaded again.
  */
-export async function readKept(bundle: ListedBundle, name: FileName): Promise<Uint8Array> {
+export async function readKept(bundle: ListedBundle, name: FileName): Promise<Uint8Array<ArrayBuffer>> {
   const cache = await caches.open(CACHE);
   const response = await cache.match(key(bundle.identity, name));
   if (!response) throw await discard(bundle, name);

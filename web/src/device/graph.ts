@@ -1,0 +1,119 @@
+// Graphs in ONNX Runtime's WebAssembly build: in this worker, or in a worker beside it.
+
+import ortScript from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
+import ortBinary from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
+import * as ort from "onnxruntime-web/wasm";
+import type { Plane } from "./picture";
+
+export type Values = Record<string, { data: Float32Array; dims: readonly number[] }>;
+
+/** A loaded graph. */
+export interface Graph {
+  readonly inputs: readonly string[];
+  /** It runs in another worker, so that this one can do something else at the same time. */
+  readonly beside: boolean;
+  run: (plane: Plane, outputs: string[], lungs?: Plane) => Promise<Values>;
+  release: () => Promise<void>;
+}
+
+/** Set up ONNX Runtime in this worker. */
+export function startRuntime(threads: number): void {
+  const absolute = (url: string) => new URL(url, import.meta.url).href;
+  ort.env.wasm.numThreads = threads;
+  ort.env.wasm.wasmPaths = { mjs: absolute(ortScript), wasm: absolute(ortBinary) };
+  ort.env.logLevel = "error";
+}
+
+export const RUNTIME = `onnxruntime-web ${ort.env.versions.web}, WebAssembly`;
+
+/** A graph in this worker. */
+export class OwnGraph implements Graph {
+  readonly beside = false;
+  readonly #session: ort.InferenceSession;
+  private constructor(session: ort.InferenceSession) {
+    this.#session = session;
+  }
+
+  static async load(model: Uint8Array): Promise<OwnGraph> {
+    // As on the server: no memory is kept for every size of image that was met.
+    const session = await ort.InferenceSession.create(model, {
+      executionProviders: ["wasm"],
+      enableCpuMemArena: false,
+      enableMemPattern: false,
+      graphOptimizationLevel: "all",
+      logSeverityLevel: 4,
+    });
+    return new OwnGraph(session);
+  }
+
+  get inputs(): readonly string[] {
+    return this.#session.inputNames;
+  }
+
+  async run(plane: Plane, outputs: string[], lungs?: Plane): Promise<Values> {
+    const feeds: Record<string, ort.Tensor> = { image: toTensor(plane) };
+    if (lungs) feeds.lungs = toTensor(lungs);
+    const fetched = await this.#session.run(feeds, outputs);
+    return Object.fromEntries(
+      Object.entries(fetched).map(([name, { data, dims }]) => [name, { data: data as Float32Array, dims }]),
+    );
+  }
+
+  async release(): Promise<void> {
+    await this.#session.release();
+  }
+}
+
+function toTensor({ width, height, values }: Plane): ort.Tensor {
+  return new ort.Tensor("float32", values, [1, 1, height, width]);
+}
+
+export type GraphRequest =
+  | { kind: "start"; threads: number }
+  | { kind: "load"; graph: number; model: Uint8Array<ArrayBuffer> }
+  | { kind: "run"; graph: number; plane: Plane; outputs: string[]; lungs?: Plane }
+  | { kind: "release"; graph: number };
+export type GraphReply = { inputs: readonly string[] } | Values | { problem: string } | null;
+
+/** The worker beside this one. */
+export class GraphWorker {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, { resolve: (reply: GraphReply) => void; reject: (error: Error) => void }>();
+  #next = 0;
+  #graphs = 0;
+
+  constructor(threads: number) {
+    this.#worker = new Worker(new URL("./graph.worker.ts", import.meta.url), { type: "module" });
+    this.#worker.onmessage = ({ data }: MessageEvent<{ id: number; reply: GraphReply }>) => {
+      const asked = this.#waiting.get(data.id);
+      this.#waiting.delete(data.id);
+      if (data.reply && "problem" in data.reply) asked?.reject(new Error(String(data.reply.problem)));
+      else asked?.resolve(data.reply);
+    };
+    this.#worker.onerror = (event) => {
+      for (const { reject } of this.#waiting.values()) reject(new Error(event.message || "the worker has stopped"));
+      this.#waiting.clear();
+    };
+    void this.#ask({ kind: "start", threads });
+  }
+
+  async load(model: Uint8Array<ArrayBuffer>): Promise<Graph> {
+    const graph = this.#graphs++;
+    const loaded = await this.#ask({ kind: "load", graph, model }, [model.buffer]);
+    return {
+      inputs: (loaded as { inputs: readonly string[] }).inputs,
+      beside: true,
+      run: async (plane, outputs, lungs) =>
+        (await this.#ask({ kind: "run", graph, plane, outputs, ...(lungs ? { lungs } : {}) })) as Values,
+      release: async () => void (await this.#ask({ kind: "release", graph })),
+    };
+  }
+
+  #ask(request: GraphRequest, moved: Transferable[] = []): Promise<GraphReply> {
+    const id = this.#next++;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#worker.postMessage({ id, request }, moved);
+    });
+  }
+}
