@@ -107,7 +107,7 @@ function AccessTable({ rows }: { rows: Access[] }) {
               <td>{formatExactTime(row.at)}</td>
               <td>{row.who || t("account.no-one")}</td>
               <td>
-                {translateTerm("account.act", row.action)}
+                {describeAction(row.action)}
                 <code class="soft">{row.action}</code>
               </td>
               <td class="mono">{row.subject || "–"}</td>
@@ -132,4 +132,12 @@ function describeOutcome(status: number): string {
 /** Return a time with its seconds: the order of entries matters in an audit log. */
 function formatExactTime(iso: string): string {
   return new Date(iso).toLocaleString(document.documentElement.lang, { dateStyle: "short", timeStyle: "medium" });
+}
+
+/** Return an action in words; a DICOM status or the reason of a rejection note is part of the action. */
+function describeAction(action: string): string {
+  const refused = /^(?:C-STORE|STOW-RS)(?: of an earlier study)? refused (\w+)$/.exec(action);
+  if (refused) return t("account.act-refused", { status: refused[1] ?? "" });
+  if (action.startsWith("C-STORE of a rejection note")) return t("account.act-note");
+  return translateTerm("account.act", action);
 }
