@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -57,6 +58,7 @@ def render_comparison_page(comparison: Comparison, figures: Mapping[str, Figure]
         difference=format_difference,
         p_value=format_p_value,
         reported=describe_reported,
+        common_changes=find_common_changes,
         cost=describe_cost,
         final=lambda table, name: next((f for f in table.finals if f.name == name), None),
     )  # fmt: skip
@@ -88,10 +90,25 @@ def format_p_value(paired: Paired | None) -> str:
     return "" if p is None else "< .001" if p < 0.001 else f"{p:.3f}"
 
 
-def describe_reported(reported: Mapping[str, Any]) -> str:
-    """Return in one line what a recipe's source reports."""
+def describe_reported(reported: Mapping[str, Any], classes: Sequence[str] = ()) -> str:
+    """Return in one line what a recipe's source reports; an AUROC of each finding as the mean over those of the table.
+
+    Args:
+        reported: As in `pneumoscope.recipes.recipe.Recipe`.
+        classes: The classes or findings of the table.
+    """
     figures = [f"{key} {reported[key]}" for key in REPORTED if key in reported]
+    by_finding = reported.get("auroc", {})
+    if shared := [by_finding[name] for name in classes if name in by_finding]:
+        told = f", {reported['auroc_is']}" if "auroc_is" in reported else ""
+        figures.append(f"AUROC, mean of {len(shared)} of these findings, {fmean(shared):.3f}{told}")
     return ", ".join(figures) or "nothing"
+
+
+def find_common_changes(table: RankedTable) -> list[str]:
+    """Return the changes that all networks of a table have, in the order of the first; none of a single network."""
+    first, *others = table.rows
+    return [change for change in first.changes if others and all(change in row.changes for row in others)]
 
 
 def describe_cost(row: NetworkRow) -> dict[str, str]:
