@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from pneumoscope.bundle.prediction import split_decision
 from pneumoscope.core.errors import MissingExtraError
 from pneumoscope.core.labels import DISCLAIMER, display_name
-from pneumoscope.server.dicom.place import MANUFACTURER, Place
+from pneumoscope.server.dicom.document import write_document
+from pneumoscope.server.dicom.place import Place
 from pneumoscope.server.dicom.report import private_code
 from pneumoscope.server.dicom.sources import SignedRead, SourceImage
 
@@ -49,22 +50,10 @@ def write_final_read(sources: Sequence[SourceImage], read: SignedRead, place: Pl
         MissingExtraError: highdicom is not installed.
     """
     try:
-        from highdicom.sr import EnhancedSR
+        content = _build_content(read)
     except ImportError as error:
         raise MissingExtraError("a DICOM report", "pacs") from error
-    return EnhancedSR(
-        evidence=[source.evidence for source in sources],
-        content=_build_content(read),
-        series_instance_uid=place.series_uid,
-        series_number=place.series_number,
-        sop_instance_uid=place.sop_uid,
-        instance_number=place.number,
-        manufacturer=MANUFACTURER,
-        is_complete=True,
-        is_final=True,
-        is_verified=False,
-        previous_versions=None if place.predecessor is None else [place.predecessor],
-    )
+    return write_document(content, sources, place, is_final=True)
 
 
 def _build_content(read: SignedRead) -> ContainerContentItem:

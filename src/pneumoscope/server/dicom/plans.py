@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from pneumoscope.server.dicom.capture import write_capture
+from pneumoscope.server.dicom.document import ENHANCED_SR
 from pneumoscope.server.dicom.final_pdf import SOP_CLASS as PDF
 from pneumoscope.server.dicom.final_pdf import can_draw, list_lines, write_final_pdf
 from pneumoscope.server.dicom.final_read import NAME, write_final_read
@@ -70,7 +71,7 @@ def plan_reports(answers: StudyAnswers) -> Iterable[PlannedObject]:
         model = answers.models[identity]
         yield PlannedObject(
             kind="report",
-            sop_class="1.2.840.10008.5.1.4.1.1.88.22",  # Enhanced SR
+            sop_class=ENHANCED_SR,
             series_number=9900,
             model=identity,
             subject="",
@@ -112,7 +113,7 @@ def _plan_captures(answers: StudyAnswers) -> Iterable[PlannedObject]:
 def _plan_final_reads(answers: StudyAnswers) -> Iterable[PlannedObject]:
     for read in answers.reads:
         write = partial(write_final_read, answers.sources, read)
-        yield _plan_read(answers, read, "final-read", "1.2.840.10008.5.1.4.1.1.88.22", 9904, write)
+        yield _plan_read(answers, read, "final-read", ENHANCED_SR, 9904, write)
 
 
 def _plan_final_pdfs(answers: StudyAnswers) -> Iterable[PlannedObject]:

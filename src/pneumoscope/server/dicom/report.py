@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pneumoscope.core.errors import MissingExtraError
 from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.server.dicom.document import write_document
 from pneumoscope.server.dicom.place import LONGEST_MEANING, MANUFACTURER, Place, derive_uid
 from pneumoscope.server.dicom.sources import ImageAnswer
 from pneumoscope.server.inference.models import InstalledModel
@@ -41,22 +42,10 @@ def write_report(answers: Sequence[ImageAnswer], model: InstalledModel, place: P
         MissingExtraError: highdicom is not installed.
     """
     try:
-        from highdicom.sr import EnhancedSR
+        content = _build_content(answers, model.card, model.identity)[0]
     except ImportError as error:
         raise MissingExtraError("a DICOM report", "pacs") from error
-    return EnhancedSR(
-        evidence=[answer.source.evidence for answer in answers],
-        content=_build_content(answers, model.card, model.identity)[0],
-        series_instance_uid=place.series_uid,
-        series_number=place.series_number,
-        sop_instance_uid=place.sop_uid,
-        instance_number=place.number,
-        manufacturer=MANUFACTURER,
-        is_complete=True,
-        is_final=False,
-        is_verified=False,
-        previous_versions=None if place.predecessor is None else [place.predecessor],
-    )
+    return write_document(content, [answer.source for answer in answers], place, is_final=False)
 
 
 def _build_content(answers: Sequence[ImageAnswer], card: Card, identity: str) -> MeasurementReport:
