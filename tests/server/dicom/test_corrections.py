@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pneumoscope.server.dicom.receive import NEVER_ANALYSED, NO_IMAGE, OTHER_STU
 from pneumoscope.server.dicom.returned import RETURNED
 from pneumoscope.server.security.audit_log import list_entries
 from pneumoscope.server.settings import Settings
-from pneumoscope.server.storage.tables import ExamIdentity, Identity, ResultObject
+from pneumoscope.server.storage.tables import ExamIdentity, Identity, RejectedObject, ResultObject
 from server.client import Client, predict_all, serve_client
 from server.dicom.orthanc import Orthanc
 from server.dicom.result_tools import find_faults, node_of, receive
@@ -136,6 +137,40 @@ def test_a_note_may_come_before_its_image(settings: Settings) -> None:
         predict_all(client)
         answer = client.get(f"/api/studies/{study}/predictions")[0]
         assert client("GET", f"/api/predictions/{answer['id']}/report.dcm").status_code == 404
+
+
+def test_a_note_of_many_objects_lets_other_writers_in_between(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = pydicom.dcmread(BytesIO(note(image(1))))
+    (series,) = many.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+    (first,) = series.ReferencedSOPSequence
+    for number in range(1100):
+        other = pydicom.Dataset()
+        other.ReferencedSOPClassUID = first.ReferencedSOPClassUID
+        other.ReferencedSOPInstanceUID = f"1.2.9.{number}"
+        series.ReferencedSOPSequence.append(other)
+    data = BytesIO()
+    many.save_as(data, enforce_file_format=True)
+    with serve_client(node_of(settings)) as client:
+        store = client.app.state.context.store
+        study = receive(client, image(1)).study
+        predict_all(client)
+        rows = [0]
+        commit = store.commit
+
+        def count(*change: Any, **options: Any) -> Any:
+            value = commit(*change, **options)
+            with store.read() as session:
+                rows.append(session.query(RejectedObject).count())
+            return value
+
+        monkeypatch.setattr(store, "commit", count)
+        for _ in range(2):
+            assert send_note(client, data.getvalue()) == SUCCESS
+        assert rows[-1] == 1101
+        assert max(after - before for before, after in pairwise(rows)) == 500
+        assert client.get(f"/api/studies/{study}/results") == []
 
 
 def test_an_own_result_that_its_archive_rejects_is_retracted(

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 
 from pneumoscope.core.errors import ImageError, PneumoscopeError
 from pneumoscope.server.dicom.receive import FAILED, NEVER_ANALYSED, NO_IMAGE, SUCCESS, Receipt, Sender
@@ -19,7 +19,7 @@ from pneumoscope.server.dicom.retraction import retract, retract_own
 from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.audit_log import AuditEntry
 from pneumoscope.server.storage.database import Store, now
-from pneumoscope.server.storage.tables import ArchivedObject, RejectedObject, ResultObject
+from pneumoscope.server.storage.tables import ArchivedObject, RejectedObject, ResultObject, table_of
 from pneumoscope.server.storage.transaction import Transaction
 
 _CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -32,6 +32,9 @@ RETURNED = {
     KEY_OBJECTS: "Key Object Selection Document Storage",
 }
 """SOP classes of what this program writes, by UID: they are taken back, and notes of the last one are obeyed."""
+_PORTION = 500
+"""References of a note that are written in one transaction, since no other writer goes on meanwhile."""
+_REJECTED = table_of(RejectedObject)
 _NOT_ANALYSED = "A secondary capture is not analysed."
 _NOT_OWN = "It is a result, and none of this server's."
 
@@ -75,22 +78,37 @@ class ReturnedObjects:
         return Receipt(SUCCESS)
 
     def _obey(self, note: RejectionNote, sender: Sender) -> None:
-        keys = [self._store.secret.lookup_key("object", sop_uid) for sop_uid in sorted(note.sop_uids)]
+        """Write down what is rejected, so that no result is made of it; then retract the results that rest on it.
 
-        def write(session: Transaction) -> tuple[dict[str, set[str]], list[str]]:
-            """Write down what is rejected, so that no result is made of it; return the images of each study."""
-            for key in keys:
-                session.merge(RejectedObject(key=key, code=note.code, sender=sender.account, received=now()))
-            query = select(ArchivedObject.study, ArchivedObject.image).where(ArchivedObject.key.in_(keys))
-            images: dict[str, set[str]] = {}
-            for study, image in session.execute(query):
+        A note that is cut short by a crash was not answered, and is sent again.
+        """
+        sop_uids = sorted(note.sop_uids)
+        images: dict[str, set[str]] = {}
+        studies: set[str] = set()
+        for start in range(0, len(sop_uids), _PORTION):
+            write = partial(self._reject, sop_uids=sop_uids[start : start + _PORTION], note=note, sender=sender)
+            found, own = self._store.commit(write, exclusive=True)
+            for study, image in found:
                 images.setdefault(study, set()).add(image)
-            return images, retract_own(session, note.sop_uids)
-
-        images, studies = self._store.commit(write, exclusive=True)
+            studies.update(own)
         for study, rejected in images.items():
             retract(self._store, study, rejected if self._has_others(study, rejected) else None, note.code)
         self._record(sender, sorted({*images, *studies}), f"C-STORE of a rejection note {note.code}", 200)
+
+    def _reject(
+        self, session: Transaction, *, sop_uids: Sequence[str], note: RejectionNote, sender: Sender
+    ) -> tuple[list[tuple[str, str]], list[str]]:
+        """Write down what is rejected; return study and image of what is here, and the studies of own results."""
+        keys = [self._store.secret.lookup_key("object", sop_uid) for sop_uid in sop_uids]
+        values = {"code": note.code, "sender": sender.account, "received": now()}
+        known = set(session.scalars(select(_REJECTED.c.key).where(_REJECTED.c.key.in_(keys))))
+        connection = session.connection()
+        if known:
+            connection.execute(update(_REJECTED).where(_REJECTED.c.key.in_(known)).values(values))
+        if new := [{"key": key, **values} for key in keys if key not in known]:
+            connection.execute(insert(_REJECTED), new)
+        query = select(ArchivedObject.study, ArchivedObject.image).where(ArchivedObject.key.in_(keys))
+        return [(study, image) for study, image in session.execute(query)], retract_own(session, sop_uids)
 
     def _has_others(self, study: str, rejected: set[str]) -> bool:
         with self._store.read() as session:
