@@ -72,6 +72,7 @@ def _network() -> Iterable[str]:
             ["application context", "`1.2.840.10008.3.1.1.1`"],
             ["implementation class UID and version", "those of the installed pynetdicom"],
             ["associations at once, as acceptor", str(node.ASSOCIATIONS)],
+            ["seconds until a peer has to ask for its association", f"{node.REQUEST_SECONDS:g}"],
             ["seconds without a word until an association ends", str(node.IDLE_SECONDS)],
             ["called AE title", "has to be this one"],
             ["calling AE title and address", "have to be named together (`--dicom-peer`); on loopback any"],

@@ -8,15 +8,20 @@ import socket
 import ssl
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
+import pydicom
 import pytest
 
-from pneumoscope.server.dicom.node import ASSOCIATIONS, DicomNode
+from pneumoscope.server.dicom.admission import ASSOCIATIONS, WAITING_OF_ONE
+from pneumoscope.server.dicom.node import DicomNode
+from pneumoscope.server.dicom.receive import SUCCESS, Receipt
 from pneumoscope.server.settings import Settings
 from server.dicom.test_bombs import MIB, peak_memory
 from server.dicom.test_node import TITLE, node
@@ -134,18 +139,94 @@ def test_a_request_with_every_context_is_not_too_long(listening: DicomNode) -> N
 
 
 def test_connections_that_close_without_a_word_keep_no_place(listening: DicomNode) -> None:
-    for _ in range(ASSOCIATIONS):
+    for _ in range(WAITING_OF_ONE):
         connect(listening).close()
+        wait_until(lambda: count_open(listening) == 0)
     associate(listening).release()
     wait_until(lambda: count_open(listening) == 0)
 
 
-def test_half_a_pdu_keeps_its_place_for_a_time_alone(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pneumoscope.server.dicom.node.IDLE_SECONDS", 0.5)
+def test_half_a_request_keeps_its_place_for_a_time_alone(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pneumoscope.server.dicom.node.REQUEST_SECONDS", 0.5)
     with node(settings) as (_, at), connect(at) as connection:
         connection.sendall(struct.pack(">BxL", 0x01, 200) + bytes(100))
         wait_until(lambda: count_open(at) == 1)
+        with suppress(OSError):
+            for _ in range(100):  # byte by byte it takes no longer
+                connection.sendall(b"\0")
+                time.sleep(0.02)
+                if count_open(at) == 0:
+                    break
         wait_until(lambda: count_open(at) == 0)
+
+
+def test_half_a_later_pdu_keeps_its_place_for_a_time_alone(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pneumoscope.server.dicom.node.IDLE_SECONDS", 0.5)
+    with node(settings) as (_, at):
+        association = associate(at)
+        association.dul.socket.send(struct.pack(">BxL", 0x04, 200) + bytes(100))
+        wait_until(lambda: count_open(at) == 0)
+
+
+def test_silent_connections_take_no_place_of_an_association(
+    listening: DicomNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    silent = [connect(listening) for _ in range(WAITING_OF_ONE - 1)]
+    wait_until(lambda: count_open(listening) == WAITING_OF_ONE - 1)
+    associations = [associate(listening) for _ in range(ASSOCIATIONS)]
+    silent += [connect(listening) for _ in range(3)]
+    with caplog.at_level(logging.WARNING, "pneumoscope"):
+        assert silent[-1].recv(1) == silent[-2].recv(1) == b""  # closed at once
+    assert silent[0].recv(1) == b""  # after its time
+    wait_until(lambda: count_open(listening) == ASSOCIATIONS)
+    assert all(association.is_established for association in associations)
+    for association in associations:
+        association.release()
+    for connection in silent:
+        connection.close()
+
+
+def test_messages_that_wait_for_no_answer_are_read_one_after_the_other(settings: Settings) -> None:
+    from pynetdicom.dimse_messages import C_STORE_RQ
+    from pynetdicom.dimse_primitives import C_STORE
+    from pynetdicom.pdu import P_DATA_TF
+
+    count, read, may_go_on = 12, [], threading.Event()
+
+    def receive(data: bytes, *_: object) -> Receipt:
+        may_go_on.wait(20)
+        read.append(data)
+        return Receipt(SUCCESS)
+
+    with node(replace(settings, max_file_bytes=MIB, max_request_bytes=2 * MIB)) as (_, at):
+        at._receiver.receive = receive  # type: ignore[method-assign]
+        association = associate(at)
+        pdus = []
+        for number in range(count):
+            request = C_STORE()
+            request.MessageID, request.Priority = number + 1, 2
+            request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = RADIOGRAPH, f"1.2.3.{number}"
+            data = pydicom.Dataset()
+            data.SOPClassUID, data.SOPInstanceUID = RADIOGRAPH, f"1.2.3.{number}"
+            data.add_new("PixelData", "OB", bytes(2**19))
+            request.DataSet = BytesIO(pynetdicom.dsutils.encode(data, False, True) or b"")
+            message = C_STORE_RQ()
+            message.primitive_to_message(request)
+            for part in message.encode_msg(association.accepted_contexts[0].context_id, 16_382):
+                pdu = P_DATA_TF()
+                pdu.from_primitive(part)
+                pdus.append(pdu.encode())
+        sender = threading.Thread(target=association.dul.socket.socket.sendall, args=(b"".join(pdus),))
+        sender.start()
+        (served,) = at._server.active_associations  # type: ignore[union-attr]
+        wait_until(lambda: served.dimse.msg_queue.qsize() == 1)
+        time.sleep(0.5)  # more would have been read by now
+        assert served.dimse.msg_queue.qsize() == 1
+        assert sender.is_alive()
+        may_go_on.set()
+        wait_until(lambda: len(read) == count)
+        sender.join()
+        association.abort()
 
 
 def test_a_rejection_says_which_of_its_two_reasons_it_has(
@@ -155,11 +236,10 @@ def test_a_rejection_says_which_of_its_two_reasons_it_has(
     entity.add_requested_context(RADIOGRAPH, PLAIN)
     with caplog.at_level(logging.WARNING, "pneumoscope"):
         assert entity.associate("127.0.0.1", listening.port, ae_title="ANOTHER").is_rejected
-        silent = [connect(listening) for _ in range(ASSOCIATIONS)]
-        wait_until(lambda: count_open(listening) == ASSOCIATIONS)
+        others = [associate(listening) for _ in range(ASSOCIATIONS)]
         assert entity.associate("127.0.0.1", listening.port, ae_title=TITLE).is_rejected
-        for connection in silent:
-            connection.close()
+        for association in others:
+            association.release()
     start = "an association with 127.0.0.1 was rejected: "
     reasons = [record.getMessage().removeprefix(start) for record in caplog.records if record.name.endswith(".node")]
     assert reasons == ["it called another AE title", "10 associations are open already"]

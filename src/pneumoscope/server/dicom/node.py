@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import MissingExtraError, UsageError
+from pneumoscope.server.dicom.admission import ASSOCIATIONS, REQUEST_SECONDS, WAITING, Admission
 from pneumoscope.server.dicom.association import COMMITMENT, IMAGE_SYNTAXES, PLAIN_SYNTAXES, RUN_LENGTHS, VERIFICATION
 from pneumoscope.server.dicom.objects import ANALYSED, find_mismatch
 from pneumoscope.server.dicom.outbound import Outbound
@@ -38,14 +39,10 @@ ACCEPTED: Mapping[str, Sequence[str]] = MappingProxyType(
     }
 )
 """Transfer syntaxes that are taken for each SOP class, the preferred one first: what the node accepts."""
-ASSOCIATIONS = 10
-"""Peers at once; a modality opens one, a PACS some."""
 IDLE_SECONDS = 30
 """Seconds without a word after which an association ends."""
 _LONGEST_COMMENT = 64
 """Characters of an ErrorComment (0000,0902), a LO."""
-_LIMIT_EXCEEDED = (0x03, 0x02)
-"""Source and reason of a rejection: service provider (presentation), local limit exceeded (PS3.8 9.3.4)."""
 _FAILED_REPORT = 0x0110
 """Status of N-EVENT-REPORT: processing failure."""
 
@@ -124,17 +121,19 @@ class DicomNode:
             raise MissingExtraError("a DICOM node", "pacs") from error
         entity = AE(ae_title=self._settings.title)
         entity.require_called_aet = True
-        entity.maximum_associations = ASSOCIATIONS
-        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = IDLE_SECONDS
+        admission = Admission(REQUEST_SECONDS)
+        entity.maximum_associations = ASSOCIATIONS + 2 * WAITING  # never reached: `admission` has the limits
+        entity.acse_timeout = REQUEST_SECONDS
+        entity.dimse_timeout = entity.network_timeout = IDLE_SECONDS
         for sop_class, syntaxes in ACCEPTED.items():
             entity.add_supported_context(sop_class, list(syntaxes))
         if self._outbound is not None:
             # An archive calls back as the provider that it is, with the roles turned round (PS3.4 J.3.3).
             entity.add_supported_context(COMMITMENT, list(PLAIN_SYNTAXES), scu_role=True, scp_role=True)
         handlers: list[Any] = [
-            (evt.EVT_CONN_OPEN, lambda event: PduLimits(event.assoc, self._max_object_bytes, IDLE_SECONDS)),
-            (evt.EVT_CONN_CLOSE, lambda event: clear_up(event.assoc)),
-            (evt.EVT_REQUESTED, self._check_peer),
+            (evt.EVT_CONN_OPEN, self._set_limits),
+            (evt.EVT_CONN_CLOSE, _clear_up, [admission]),
+            (evt.EVT_REQUESTED, self._check_peer, [admission]),
             (evt.EVT_REJECTED, _log_rejection),
             (evt.EVT_C_ECHO, lambda event: 0x0000),
             (evt.EVT_C_STORE, self._store),
@@ -148,6 +147,8 @@ class DicomNode:
         except OSError as error:
             address = f"{argument('dicom_host', where[0])} {argument('dicom_port', where[1])}"
             raise UsageError(address, f"can't be used for DICOM: {error.strerror}.", "Name another.") from error
+        server: Any = self._server
+        server.verify_request = admission.admits  # before it starts threads for a connection
         logging.getLogger(__name__).info("DICOM node %s answers at %s:%s", self._settings.title, where[0], self.port)
 
     def stop(self) -> None:
@@ -166,17 +167,29 @@ class DicomNode:
             context.load_verify_locations(self._settings.tls_peers)
         return context
 
-    def _check_peer(self, event: Event) -> None:
-        """Reject an association of a peer that is not named."""
-        request = event.assoc.requestor.primitive
+    def _set_limits(self, event: Event) -> None:
+        """Put limits on what a peer sends that has just connected."""
+        association: Any = event.assoc
+        association.limits = PduLimits(association, self._max_object_bytes, REQUEST_SECONDS, IDLE_SECONDS)
+
+    def _check_peer(self, event: Event, admission: Admission) -> None:
+        """Reject an association of a peer that is not named, or that is one too many."""
+        association: Any = event.assoc
+        request = association.requestor.primitive
         title = "" if request is None else str(request.calling_ae_title).strip()
-        address = ipaddress.ip_address(event.assoc.requestor.address)
-        if self._is_known(title, address):
-            return
-        logging.getLogger(__name__).warning("an association was rejected: its peer is not named")
-        # PS3.8 9.3.4: permanent, by the service user, the calling AE title is not recognised.
-        event.assoc.acse.send_reject(0x01, 0x01, 0x03)
-        event.assoc.kill()
+        if not self._is_known(title, ipaddress.ip_address(association.requestor.address)):
+            logging.getLogger(__name__).warning("an association was rejected: its peer is not named")
+            # PS3.8 9.3.4: permanent, by the service user, the calling AE title is not recognised.
+            association.acse.send_reject(0x01, 0x01, 0x03)
+            association.kill()
+        elif admission.accept(association):
+            association.limits.end_waiting()
+        else:
+            words = "an association with %s was rejected: %s associations are open already"
+            logging.getLogger(__name__).warning(words, association.requestor.address, ASSOCIATIONS)
+            # PS3.8 9.3.4: transient, by the service provider (presentation), a local limit is exceeded.
+            association.acse.send_reject(0x02, 0x03, 0x02)
+            association.kill()
 
     def _is_known(self, title: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
         if not self._peers:  # this machine alone can reach it, see `Settings.validate`
@@ -212,12 +225,16 @@ class DicomNode:
             return _FAILED_REPORT, None
 
 
+def _clear_up(event: Event, admission: Admission) -> None:
+    """Forget a connection that is over."""
+    admission.leave(event.assoc)
+    clear_up(event.assoc)
+
+
 def _log_rejection(event: Event) -> None:
-    """Say why pynetdicom rejected an association; it has two reasons (PS3.8 9.3.4)."""
-    answer: Any = event.assoc.acceptor.primitive
-    is_full = (answer.result_source, answer.diagnostic) == _LIMIT_EXCEEDED
-    why = f"{ASSOCIATIONS} associations are open already" if is_full else "it called another AE title"
-    logging.getLogger(__name__).warning("an association with %s was rejected: %s", event.assoc.requestor.address, why)
+    """Say why pynetdicom rejected an association; it has one reason here (PS3.8 9.3.4)."""
+    words = "an association with %s was rejected: it called another AE title"
+    logging.getLogger(__name__).warning(words, event.assoc.requestor.address)
 
 
 def answer_store(receipt: Receipt) -> int | Any:
