@@ -39,9 +39,12 @@ def routes(
     Nothing is made and nothing is sent. With --study it tells a model's decision, which you may not have read yet.
     """
     from pneumoscope.server import Settings, check_routes, default_home, try_routes
+    from pneumoscope.server.administration import note_routes
 
     if study is None:
         rules = check_routes(file, models)
+        for note in note_routes(rules, models):
+            typer.echo(f"note: {note}", err=True)
         if as_json:
             print_json(rules.model_dump(mode="json"))
             return

@@ -14,6 +14,7 @@ from pneumoscope.core.arguments import argument, check_arguments
 from pneumoscope.core.errors import UsageError
 from pneumoscope.server.dicom.dry_run import DryRun, check_models, dry_run
 from pneumoscope.server.dicom.routing import Routes, read_routes
+from pneumoscope.server.dicom.routing_terms import check_terms, note_unknown_decisions
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.exports import ReadExport, export_reads
 from pneumoscope.server.reading.monitor import MonitorReport, check_monitor, watch
@@ -301,15 +302,26 @@ def check_routes(routes: str | Path, models: Path | None = None) -> Routes:
         The destinations and rules.
 
     Raises:
-        UsageError: The file is wrong, or a rule names a model that is not here.
+        UsageError: The file is wrong, a rule names a model that is not here, or can never match.
         CheckRefusedError: A destination for clinical use has no recorded approval.
 
     Example:
         >>> list(ps.server.check_routes("routes.yaml").destinations)
     """
     rules = read_routes(Path(routes))
+    check_terms(str(routes), rules)
     check_models(str(routes), rules, Catalogue(models))
     return rules
+
+
+def note_routes(routes: Routes, models: Path | None = None) -> list[str]:
+    """Return what is odd in routing rules and no error, such as a decision that no model of this server makes.
+
+    Args:
+        routes: The rules.
+        models: The server's folder of bundles.
+    """
+    return list(note_unknown_decisions(routes, Catalogue(models)))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -16,7 +17,7 @@ from pneumoscope import __version__
 from pneumoscope.core.engine import default_workers
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.labels import DISCLAIMER
-from pneumoscope.server.administration import check_routes
+from pneumoscope.server.administration import check_routes, note_routes
 from pneumoscope.server.api import events
 from pneumoscope.server.api.dependencies import AccountLimiters, Context
 from pneumoscope.server.api.metrics import Metrics
@@ -81,6 +82,8 @@ def create_app(settings: Settings) -> FastAPI:
                 "sends captures, which this server does not make.",
                 "Start it with `dicom_capture=True`.",
             )
+        for note in note_routes(routes, settings.models):
+            logging.getLogger(__name__).warning("%s: %s", settings.dicom.routes, note)
         outbound = Outbound(store, catalogue, routes, settings.dicom.title)
         rule, retry = routes.priors, routes.retry
         if rule is not None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from pneumoscope.cli.dicom import app
 from pneumoscope.core.errors import CheckRefusedError, PneumoscopeError, UsageError
-from pneumoscope.server.administration import check_routes, try_routes
+from pneumoscope.server.administration import check_routes, note_routes, try_routes
 from pneumoscope.server.dicom.receive import SUCCESS, Sender
 from pneumoscope.server.dicom.routing import ResultFacts, decide, read_routes
 from pneumoscope.server.inference.models import Catalogue
@@ -52,6 +52,15 @@ def write(folder: Path, text: str) -> Path:
         (RESEARCH + "rules: [{name: a, to: research, kinds: heatmap}]", UsageError, "found 'heatmap'"),
         (RESEARCH + "rules: [{name: a, to: research, when: {model: gone}}]", UsageError, "never match"),
         (RESEARCH + "rules: [{name: a, to: research, when: {sender: []}}]", UsageError, "empty condition"),
+        (RESEARCH + "rules: [{name: a, to: research, when: {modality: RX}}]", UsageError, "RX.* CR, DR, DX"),
+        (RESEARCH + "rules: [{name: a, to: research, when: {modality: [CR, OT]}}]", UsageError, "OT.* never matches"),
+        (RESEARCH + "rules: [{name: a, to: research, when: {body_part: PORTCHEST}}]", UsageError, "Write CHEST"),
+        (RESEARCH + "rules: [{name: a, to: research, when: {body_part: Thoraks}}]", UsageError, "Write UNLISTED"),
+        (
+            RESEARCH + "rules: [{name: a, to: research, kinds: [final-pdf], when: {model: opacity}}]",
+            UsageError,
+            "never matches",
+        ),
         (RESEARCH + "retry: {first_seconds: .inf}", UsageError, r"retry\.first_seconds: .* found inf"),
         (RESEARCH + "retry: {longest_seconds: 1.0e+12}", UsageError, r"retry\.longest_seconds"),
         (RESEARCH + "retry: {dead_after_hours: .nan}", UsageError, r"retry\.dead_after_hours"),
@@ -77,6 +86,19 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, kind: type[Pneumoscop
         check_routes(file)
     assert str(file) in str(raised.value)
     assert raised.value.exit_code == (3 if kind is CheckRefusedError else 2)
+
+
+def test_a_decision_that_no_model_makes_is_noted(tmp_path: Path) -> None:
+    rules = "rules: [{name: a, to: research, when: {decision: [Refused, normal, lung-opacty]}}]"
+    routes = check_routes(write(tmp_path, RESEARCH + rules))
+    (note,) = note_routes(routes)
+    assert "rule 'a': no model of this server decides 'lung-opacty'. Did you mean 'lung-opacity'?" in note
+    assert "refused" in note
+
+
+def test_known_terms_are_taken_in_any_case(tmp_path: Path) -> None:
+    rules = "rules: [{name: a, to: research, when: {modality: [cr, DX], body_part: [chest, THORAX, UNLISTED]}}]"
+    assert check_routes(write(tmp_path, RESEARCH + rules)).rules[0].when.modality == ("cr", "DX")
 
 
 def test_a_server_does_not_start_without_the_approval(tmp_path: Path) -> None:

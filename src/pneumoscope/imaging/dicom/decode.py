@@ -33,7 +33,8 @@ _RADIOGRAPH = "Give a plain radiograph (modality CR or DX)."
 
 # Defined terms of Modality (C.7.3.1.1.1) under which projection radiographs travel. OT, HC, XC and SC say nothing
 # against it: digitised film, hard copy, a photograph, a secondary capture.
-_MODALITIES = frozenset({"CR", "DX", "DR", "RG", "MG", "IO", "PX", "OT", "HC", "XC", "SC", ""})
+RADIOGRAPHS = frozenset({"CR", "DX", "DR", "RG", "MG", "IO", "PX", "OT", "HC", "XC", "SC", ""})
+"""Modalities of files that are decoded; many files say none."""
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 # Storage classes (PS3.4 B.5): CR; DX, MG and IO for presentation; secondary capture in its five forms.
 _CLASSES = frozenset(_STORAGE + end for end in ("1", "1.1", "1.2", "1.3", "7", "7.1", "7.2", "7.3", "7.4"))
@@ -86,7 +87,7 @@ def _check_kind(file: DicomFile) -> None:
     """Refuse every object but one projection radiograph that is meant for display."""
     tags = file.tags
     modality, sop_class = tags.text("Modality"), tags.text("SOPClassUID")
-    if modality not in _MODALITIES:
+    if modality not in RADIOGRAPHS:
         problem = f"is {show_term(modality)}: not a projection radiograph."
         error = tags.wrong("Modality", problem, _RADIOGRAPH, code="not-a-radiograph")
         if modality in _OTHER_KINDS:

@@ -35,7 +35,8 @@ _ALLOWED = (
 )  # fmt: skip
 _SEALED = ("view", "modality", "body_part", "laterality", "manufacturer", "model")
 """Facts that are sealed as they were sent."""
-_MODALITIES = frozenset({"CR", "DX", "DR", "RF", "XA", "XC", "MG", "IO", "PX", "RG", "OT"})
+MODALITIES = frozenset({"CR", "DX", "DR", "RF", "XA", "XC", "MG", "IO", "PX", "RG", "OT"})
+"""Known terms that are stored."""
 _LATERALITIES = frozenset({"L", "R", "U", "B"})
 _MANUFACTURERS = {
     "AGFA": "Agfa", "CANON": "Canon", "CARESTREAM": "Carestream", "DRGEM": "DRGEM", "DRTECH": "DRTECH",
@@ -185,7 +186,7 @@ def _known_term(key: str, text: str) -> str:
     if key == "manufacturer":
         words = upper.replace(",", " ").replace("_", " ").split()
         return _MANUFACTURERS.get(" ".join(words[:2])) or _MANUFACTURERS.get(" ".join(words[:1]), "")
-    known = {"view": KNOWN_VIEWS, "modality": _MODALITIES, "laterality": _LATERALITIES}[key]
+    known = {"view": KNOWN_VIEWS, "modality": MODALITIES, "laterality": _LATERALITIES}[key]
     return text if upper in known else ""
 
 
