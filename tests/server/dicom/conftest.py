@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pneumoscope.server.settings import Settings
 from server.dicom.orthanc import Orthanc, find_program
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def either(settings: Settings, request: pytest.FixtureRequest) -> Settings:
+    """Settings with either database, empty."""
+    if request.param == "postgresql":
+        return replace(settings, database=request.getfixturevalue("postgres"))
+    return settings
 
 
 @pytest.fixture

@@ -30,7 +30,14 @@ def free_port() -> int:
 class Orthanc:
     """An archive that may be stopped and started again; what it stored stays."""
 
-    def __init__(self, program: str, folder: Path, peers: Mapping[str, tuple[str, int]], script: str = "") -> None:
+    def __init__(
+        self,
+        program: str,
+        folder: Path,
+        peers: Mapping[str, tuple[str, int]],
+        script: str = "",
+        encryption: Mapping[str, Path] | None = None,
+    ) -> None:
         """Write the configuration.
 
         Args:
@@ -38,6 +45,8 @@ class Orthanc:
             folder: Empty; for its data.
             peers: AE title and port of each node that it knows, by name.
             script: Lua that it runs, such as OnStoredInstance.
+            encryption: Its certificate, its key and the authorities (``trusted``) of its peers, as PEM files; None:
+                it speaks in the clear.
         """
         self.port, self._program, self._folder = free_port(), program, folder
         http = free_port()
@@ -55,6 +64,12 @@ class Orthanc:
             **{"DicomAlwaysAllowStore": True, "DicomCheckCalledAet": True, "OverwriteInstances": False},
             "DicomModalities": {name: [title, "127.0.0.1", port] for name, (title, port) in peers.items()},
         }
+        if encryption is not None:
+            settings |= {
+                **{"DicomTlsEnabled": True, "DicomTlsRemoteCertificateRequired": True},
+                **{"DicomTlsCertificate": str(encryption["certificate"]), "DicomTlsPrivateKey": str(encryption["key"])},
+                **{"DicomTlsTrustedCertificates": str(encryption["trusted"])},
+            }
         (folder / "orthanc.json").write_text(json.dumps(settings))
         self._address = f"http://127.0.0.1:{http}"
         self._process: subprocess.Popen[bytes] | None = None

@@ -6,8 +6,9 @@ import ipaddress
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from pneumoscope.server.dicom.association import COMMITMENT, COMMITMENT_INSTANCE, judge_status
 from pneumoscope.server.settings import Settings
-from server.dicom.orthanc import TITLE
+from server.dicom.orthanc import TITLE, Orthanc
 from server.dicom.test_outbound import hand_on, items, refusing, sending, wait_for
 
 pytest.importorskip("pynetdicom", reason="no pynetdicom: pip install 'pneumoscope[pacs]'")
@@ -92,6 +93,30 @@ def test_an_encrypted_archive_has_to_show_who_it_is(
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
         assert bool(sent) == arrives
+
+
+def test_an_encrypted_orthanc_takes_results_from_those_alone_whom_it_trusts(
+    settings: Settings, tmp_path: Path, start_orthanc: Callable[..., Orthanc]
+) -> None:
+    its, ours, another = (write_certificate(tmp_path, f"127.0.0.{last}") for last in (1, 2, 3))
+    archive = start_orthanc(encryption={"certificate": its[0], "key": its[1], "trusted": ours[0]})
+    known = {"certificate": str(ours[0]), "key": str(ours[1])}
+    for number, tls in enumerate((known, {}, {"certificate": str(another[0]), "key": str(another[1])})):
+        home = tmp_path / f"server-{number}"
+        home.mkdir()
+        options = {"tls": {"authorities": str(its[0]), **tls}}
+        with sending(replace(settings, home=home / "home"), home, archive.port, **options) as client:
+            hand_on(client)
+            if tls == known:
+                (item,) = wait_for(client, "sent")
+                assert list(archive.read_instances()) == [item.sop_uid]
+            else:
+                deadline = time.monotonic() + 30
+                while not any(each.attempts for each in items(client)):
+                    assert time.monotonic() < deadline
+                    time.sleep(0.05)
+                assert {each.state for each in items(client)} <= {"queued", "sending"}
+    assert len(archive.read_instances()) == 1
 
 
 @contextmanager

@@ -82,10 +82,10 @@ def images_of(data: bytes) -> set[str]:
 
 
 def test_a_rejected_image_is_in_no_result_and_a_note_follows_what_was_sent(
-    settings: Settings, tmp_path: Path, start_orthanc: Callable[..., Orthanc]
+    either: Settings, tmp_path: Path, start_orthanc: Callable[..., Orthanc]
 ) -> None:
     archive = start_orthanc()
-    with sending(settings, tmp_path, archive.port) as client:
+    with sending(either, tmp_path, archive.port) as client:
         outbound = client.app.state.context.outbound
         study = receive(client, image(1)).study
         receive(client, image(2))
@@ -140,7 +140,7 @@ def test_a_note_may_come_before_its_image(settings: Settings) -> None:
 
 
 def test_a_note_of_many_objects_lets_other_writers_in_between(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    either: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many = pydicom.dcmread(BytesIO(note(image(1))))
     (series,) = many.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
@@ -152,7 +152,7 @@ def test_a_note_of_many_objects_lets_other_writers_in_between(
         series.ReferencedSOPSequence.append(other)
     data = BytesIO()
     many.save_as(data, enforce_file_format=True)
-    with serve_client(node_of(settings)) as client:
+    with serve_client(node_of(either)) as client:
         store = client.app.state.context.store
         study = receive(client, image(1)).study
         predict_all(client)
@@ -213,10 +213,10 @@ def test_an_object_of_a_class_of_results_is_refused_with_the_reason(settings: Se
 
 
 def test_a_merge_of_patients_makes_the_results_again(
-    settings: Settings, tmp_path: Path, start_orthanc: Callable[..., Orthanc]
+    either: Settings, tmp_path: Path, start_orthanc: Callable[..., Orthanc]
 ) -> None:
     archive = start_orthanc()
-    with sending(settings, tmp_path, archive.port) as client:
+    with sending(either, tmp_path, archive.port) as client:
         context = client.app.state.context
         study = receive(client, image(1)).study
         predict_all(client)

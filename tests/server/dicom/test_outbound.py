@@ -116,11 +116,11 @@ def dataset_of(data: bytes) -> dict[int, Any]:
 
 
 def test_a_result_reaches_the_archive_once_and_is_committed(
-    settings: Settings, tmp_path: Path, start_orthanc: Callable[..., Orthanc]
+    either: Settings, tmp_path: Path, start_orthanc: Callable[..., Orthanc]
 ) -> None:
     port = free_port()
     archive = start_orthanc(peers={"us": (US, port)})
-    with sending(settings, tmp_path, archive.port, port=port, commit=True) as client:
+    with sending(either, tmp_path, archive.port, port=port, commit=True) as client:
         studies = hand_on(client, 3)
         for study in studies:  # as after a crash of the loop that hands studies on
             client.app.state.context.outbound.hand_on(study)
@@ -302,11 +302,11 @@ end
 
 
 def test_what_an_archive_routes_back_makes_no_job(
-    settings: Settings, tmp_path: Path, start_orthanc: Callable[..., Orthanc]
+    either: Settings, tmp_path: Path, start_orthanc: Callable[..., Orthanc]
 ) -> None:
     port = free_port()
     archive = start_orthanc(peers={"us": (US, port)}, script=ROUTE_BACK)
-    with sending(settings, tmp_path, archive.port, port=port) as client:
+    with sending(either, tmp_path, archive.port, port=port) as client:
         studies = hand_on(client, 2)
         wait_for(client, "sent")
         store = client.app.state.context.store
