@@ -6,7 +6,7 @@ import { Badge, type Tone } from "../../components/badge";
 import { ProblemNote } from "../../components/problem";
 import { ScrollArea } from "../../components/scroll-area";
 import { showToast } from "../../components/toast";
-import { formatDateTime, formatNumber, t } from "../../i18n";
+import { formatDateTime, formatNumber, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
 import { useLoaded } from "./loaded";
 
@@ -46,9 +46,10 @@ export function EarlierStudies() {
 function RuleFacts({ rule }: { rule: Rule }) {
   const what = t("archive.earlier-what", {
     studies: rule.studies,
-    years: formatNumber(rule.years, 1),
+    years: formatNumber(rule.years, Number.isInteger(rule.years) ? 0 : 1),
     modalities: rule.modalities.join(", "),
-    parts: rule.body_parts.join(", ") || t("archive.earlier-any-part"),
+    parts:
+      rule.body_parts.map((part) => translateTerm("archive.part", part)).join(", ") || t("archive.earlier-any-part"),
   });
   return (
     <p>

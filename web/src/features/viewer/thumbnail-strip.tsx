@@ -20,13 +20,14 @@ function describePrior(store: ViewerStore, study: Study, image: Image): string {
     ? t("view.examined", { when: formatDate(date) })
     : t("view.received", { when: formatDateTime(study.received) });
   // Of a study that was fetched, the time of its receipt says nothing.
-  const parts = [
-    describeRelation(store, study),
-    date || !study.prior ? when : null,
-    describeProjection(image),
-    study.prior ? t("view.prior.fetched") : null,
+  const lines = [
+    [describeRelation(store, study), date || !study.prior ? when : null],
+    [describeProjection(image), study.prior ? t("view.prior.fetched") : null],
   ];
-  return parts.filter(Boolean).join(", ");
+  return lines
+    .map((parts) => parts.filter(Boolean).join(", "))
+    .filter(Boolean)
+    .join("\n");
 }
 
 function examinedOn(store: ViewerStore, study: Study): string {
