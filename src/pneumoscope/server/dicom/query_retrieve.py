@@ -280,7 +280,11 @@ def ask_archive(
         raise MissingExtraError("earlier studies", "pacs") from error
     contexts: list[tuple[str, Sequence[str]]] = [(uid, PLAIN_SYNTAXES) for uid in (VERIFICATION, FIND)]
     contexts.append((MOVE if rule.retrieve == "move" else GET, PLAIN_SYNTAXES))
-    handlers: list[Any] = [(evt.EVT_CONN_OPEN, lambda event: PduLimits(event.assoc, max_object_bytes, FETCH_SECONDS))]
+
+    def limit(event: Event) -> None:
+        PduLimits(event.assoc, max_object_bytes, FETCH_SECONDS, FETCH_SECONDS).end_waiting()  # this server asks
+
+    handlers: list[Any] = [(evt.EVT_CONN_OPEN, limit)]
     roles = []
     if rule.retrieve == "get":
         contexts += [(sop_class, (syntax,)) for sop_class in ANALYSED for syntax in IMAGE_SYNTAXES]
