@@ -202,7 +202,7 @@ class ArchiveQuery:
                     if match is not None:
                         matches.append(match)
                     if len(matches) > MOST_MATCHES:
-                        self._association.abort()
+                        _end(self._association)
                         raise QueryError(f"answered with more than {MOST_MATCHES} matches.", for_good=True)
                 elif code != _SUCCESS:
                     raise _failure("a search", code)
@@ -214,7 +214,7 @@ class ArchiveQuery:
 
     def abort(self) -> None:
         """End the association; what waits for an answer gets none."""
-        self._association.abort()
+        _end(self._association)
 
     def fetch(self, target: PriorTarget, destination: str, message: int) -> int:
         """Let the archive send a study's series; what it sends goes another way, see `prior_receive`.
@@ -291,13 +291,28 @@ def ask_archive(
         roles = [build_role(sop_class, scp_role=True) for sop_class in ANALYSED]
         handlers.append((evt.EVT_C_STORE, on_store))
     with open_association(rule.archive, calling, contexts, handlers, FETCH_SECONDS, roles) as association:
-        end = threading.Timer(FETCH_SECONDS, association.abort)
+        end = threading.Timer(FETCH_SECONDS, _end, (association,))
         end.daemon = True
         end.start()
         try:
             yield ArchiveQuery(association, rule)
         finally:
             end.cancel()
+
+
+def _end(association: Association) -> None:
+    """End an association, also from another thread than the one that waits for its answer, which gets none."""
+
+    def abort() -> None:
+        association.abort()  # waits until the archive closes the connection
+        wake()
+
+    def wake() -> None:
+        association.dimse.msg_queue.put((None, None))  # what pynetdicom puts there where an archive aborts
+
+    association.is_established = False  # it is not to be released: the archive may not answer to that either
+    wake()  # before the abort: from then on pynetdicom's own thread reads that queue too
+    threading.Thread(target=abort, daemon=True).start()
 
 
 def read_date(text: str) -> datetime.date | None:
