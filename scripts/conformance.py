@@ -17,6 +17,7 @@ from pydicom.uid import UID
 from pneumoscope.server.api.routes import dicomweb
 from pneumoscope.server.dicom import association, matching, node, receive, report, web_store
 from pneumoscope.server.dicom.association import COMMITMENT, IMAGE_SYNTAXES, PLAIN_SYNTAXES
+from pneumoscope.server.dicom.frames import MEDIA_TYPES
 from pneumoscope.server.dicom.objects import ANALYSED, SERIES
 from pneumoscope.server.dicom.place import MANUFACTURER
 from pneumoscope.server.dicom.prior_queue import FETCH_SECONDS
@@ -154,9 +155,14 @@ def _web() -> Iterable[str]:
         `limit`, `offset`, `includefield`; `fuzzymatching` is answered with a Warning. Statuses of a search: 200,
         204 (nothing found), 403, 406, 422 (an attribute that is not matched or comes twice, a date or time of another
         form). Of storing: 200, 202, 409, 413, 415, 422, 503; FailureReason is a status of C-STORE, or
-        {web_store.SOP_CLASS_NOT_SUPPORTED:04X}. Of retrieving: 200, 206, 403, 404, 406. Images have metadata; files
-        are kept of results alone.
+        {web_store.SOP_CLASS_NOT_SUPPORTED:04X}. Of retrieving: 200, 206, 403, 404, 406. Images have metadata;
+        their files are kept, and can be retrieved, with `--dicom-keep-files`. Files come in the transfer syntax in
+        which they came, frames too: nothing is transcoded, and a range of Accept without `transfer-syntax` takes what
+        there is. `rendered` takes `viewport` (width, height) and `quality`, and gives image/jpeg or image/png.
         """
+    )
+    yield _table(
+        ["transfer syntax", "media type of a frame"], [[_name(uid), f"`{kind}`"] for uid, kind in MEDIA_TYPES.items()]
     )
 
 
@@ -171,8 +177,8 @@ def _rest() -> Iterable[str]:
         `--dicom-authorities` names whose count (PS3.15 B), and as initiator by destination. Without TLS other
         machines may send only where `--dicom-in-the-clear` says that the network is the hospital's own. Stored
         pixels follow the Basic Application Level Confidentiality Profile with Retain Patient Characteristics and
-        Retain Device Identity (PS3.15 E); headers and results are encrypted on the disk. Accesses are lines of the
-        server's own audit log, not ATNA messages.
+        Retain Device Identity (PS3.15 E); headers, results and kept files are encrypted on the disk. Accesses are
+        lines of the server's own audit log, not ATNA messages.
         """
     )
     yield "## What results say"
@@ -206,7 +212,11 @@ def _service(method: str, path: str) -> str:
         return 'STOW-RS, `multipart/related; type="application/dicom"`'
     if path.endswith("/metadata"):
         return "WADO-RS, metadata"
-    return "QIDO-RS" if path.endswith(("/studies", "/series", "/instances")) else "WADO-RS, results"
+    if path.endswith("/{frames}"):
+        return "WADO-RS, frames"
+    if path.endswith("/rendered"):
+        return "WADO-RS, rendered"
+    return "QIDO-RS" if path.endswith(("/studies", "/series", "/instances")) else "WADO-RS, objects"
 
 
 def _name(uid: str) -> str:

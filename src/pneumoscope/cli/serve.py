@@ -84,6 +84,13 @@ def serve(
         bool,
         typer.Option("--dicom-capture", help="Make each answer a picture too, for viewers that show nothing else."),
     ] = False,
+    dicom_keep_files: Annotated[
+        bool,
+        typer.Option(
+            "--dicom-keep-files",
+            help="Keep each object as it came, encrypted, so that DICOMweb gives its pixels; takes its size in disk.",
+        ),
+    ] = False,
     queue: Annotated[int, typer.Option(help="Predictions that may wait; more uploads must come later.", min=1)] = 1000,
 ) -> None:
     """Serve studies, predictions and reads over HTTP. Without options: for this machine alone, without a login."""
@@ -123,6 +130,7 @@ def serve(
             routes=dicom_routes,
             quiet_seconds=dicom_quiet_seconds,
             capture=dicom_capture,
+            keep_files=dicom_keep_files,
         )
         if dicom
         else None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -72,8 +72,14 @@ def connect(client: Client) -> Any:
     return web_client.DICOMwebClient(f"http://127.0.0.1:8000{BASE}", session=session)
 
 
+def join(contents: Sequence[bytes]) -> tuple[bytes, str]:
+    """Objects as the body of a request, and its media type."""
+    pieces, kind = join_parts(contents)
+    return b"".join(pieces), kind
+
+
 def post(client: Client, *files: bytes, study: str = "", **headers: str) -> Any:
-    body, kind = join_parts(files)
+    body, kind = join(files)
     address = f"{BASE}/studies/{study}".rstrip("/")
     return client("POST", address, content=body, headers={"Content-Type": kind, **headers})
 
@@ -156,7 +162,7 @@ def test_bodies_that_hold_no_objects_are_refused(client: Client) -> None:
         assert answer.status_code == 409
         (other,) = pydicom.Dataset.from_json(answer.json()).OtherFailuresSequence
         assert other.FailureReason == receive.NO_IMAGE
-    body, kind = join_parts([dicom(TAGS)])
+    body, kind = join([dicom(TAGS)])
     for content, sent_kind, status in (
         (body, "application/json", 415),
         (body, kind.replace("application/dicom", "application/dicom+json"), 415),
@@ -175,7 +181,7 @@ def test_bodies_that_hold_no_objects_are_refused(client: Client) -> None:
 
 
 def test_a_media_type_may_name_its_charset(client: Client) -> None:
-    body, kind = join_parts([dicom(TAGS)])
+    body, kind = join([dicom(TAGS)])
     boundary = kind.rpartition("=")[2]
     kind = f"multipart/related; type*=utf-8''application%2Fdicom; boundary*=utf-8''{boundary}"
     answer = client("POST", f"{BASE}/studies", content=body, headers={"Content-Type": kind})
@@ -193,7 +199,7 @@ def test_uploads_limits_hold_here_too(settings: Settings) -> None:
 
 def test_a_body_is_the_same_in_pieces_of_any_size(tmp_path: Path) -> None:
     contents = [dicom(TAGS), b"--not the boundary\r\n", b"\r\n" * 50]
-    body, kind = join_parts(contents)
+    body, kind = join(contents)
     boundary = kind.rpartition("=")[2].encode()
     for size in (1, 2, 7, 64, len(body)):
         parser = _PartsParser(boundary, tmp_path, 10, 10**6)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from email.message import Message
 from pathlib import Path
@@ -49,26 +49,32 @@ async def read_parts(request: Request, folder: Path, most: int, max_bytes: int) 
             part.close()
 
 
-def join_parts(contents: Sequence[bytes]) -> tuple[bytes, str]:
-    """Return objects as the body of an answer, and its media type."""
+def join_parts(contents: Iterable[bytes], kind: str = DICOM, part: str = "") -> tuple[Iterator[bytes], str]:
+    """Return objects as the body of an answer, piece by piece, and its media type.
+
+    Args:
+        contents: Each is asked for when the one before was given.
+        kind: Media type of each.
+        part: The same with parameters, for the header of a part; empty: without.
+    """
     boundary = new_id()
-    head = f"--{boundary}\r\nContent-Type: {DICOM}\r\n\r\n".encode()
-    body = b"".join(piece for content in contents for piece in (head, content, b"\r\n"))
-    return body + f"--{boundary}--\r\n".encode(), f'multipart/related; type="{DICOM}"; boundary={boundary}'
+
+    def pieces() -> Iterator[bytes]:
+        for content in contents:
+            yield f"--{boundary}\r\nContent-Type: {part or kind}\r\n\r\n".encode()
+            yield content
+            yield b"\r\n"
+        yield f"--{boundary}--\r\n".encode()
+
+    return pieces(), f'multipart/related; type="{kind}"; boundary={boundary}'
 
 
-def _boundary_of(request: Request) -> bytes:
-    kind, parameters = _read_type(request.headers.get("content-type", ""))
-    if kind != "multipart/related" or parameters.get("type", DICOM).lower() != DICOM:
-        raise _unsupported("the request")
-    boundary = parameters.get("boundary", "")
-    if not 1 <= len(boundary) <= 70 or not boundary.isascii():
-        raise InvalidRequestError("the request", "has no boundary between its parts (RFC 2046 5.1.1).", "Give one.")
-    return boundary.encode()
+def read_type(text: str) -> tuple[str, dict[str, str]]:
+    """Return a media type and its parameters, whose names are in small letters.
 
-
-def _read_type(text: str) -> tuple[str, dict[str, str]]:
-    """Return a media type and its parameters."""
+    Args:
+        text: Of a header Content-Type, or a part of Accept.
+    """
     header = Message()
     header["Content-Type"] = text[:1024].replace("\r", " ").replace("\n", " ")
     try:
@@ -78,6 +84,16 @@ def _read_type(text: str) -> tuple[str, dict[str, str]]:
     # A value with a charset (RFC 2231, as `boundary*=utf-8''B`) is a tuple of charset, language and text.
     pairs = ((name.lower(), value if isinstance(value, str) else value[-1]) for name, value in parameters[1:])
     return header.get_content_type(), dict(pairs)
+
+
+def _boundary_of(request: Request) -> bytes:
+    kind, parameters = read_type(request.headers.get("content-type", ""))
+    if kind != "multipart/related" or parameters.get("type", DICOM).lower() != DICOM:
+        raise _unsupported("the request")
+    boundary = parameters.get("boundary", "")
+    if not 1 <= len(boundary) <= 70 or not boundary.isascii():
+        raise InvalidRequestError("the request", "has no boundary between its parts (RFC 2046 5.1.1).", "Give one.")
+    return boundary.encode()
 
 
 def _unsupported(thing: str) -> HttpError:
@@ -139,7 +155,7 @@ class _PartsParser:
 
     def _end_header(self) -> None:
         if self._name.strip().lower() == b"content-type":
-            self._kind = _read_type(self._value.decode("latin-1"))[0]
+            self._kind = read_type(self._value.decode("latin-1"))[0]
         self._name = self._value = b""
 
     def _check_kind(self) -> None:

@@ -29,6 +29,9 @@ UNEXPECTED = "unexpected"
 _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 _LONGEST_UID = 64
 _SOP_INSTANCE = 0x00080018
+_PREAMBLE = 132
+_META = 64 * 1024
+"""Bytes in which the file meta information ends."""
 _HEAD_BYTES = 2**16
 """Bytes in which a data set has its SOP class and instance: few elements may come before them (PS3.6)."""
 
@@ -136,6 +139,18 @@ def find_mismatch(data: memoryview, syntax: UID, sop_class: str, sop_uid: str) -
     if found[0] != sop_class:
         return "Its SOP class (0008,0016) is not the announced one."
     return None if found[1] == sop_uid else "Its SOPInstanceUID (0008,0018) is not the announced one."
+
+
+def read_meta(data: bytes) -> Dataset:
+    """Return the file meta information of an object (PS3.10 7.1); no more of it is read.
+
+    Raises:
+        Exception: It can't be read; pydicom raises errors of many kinds.
+    """
+    from pydicom.filereader import read_dataset
+
+    with suppress_warnings():
+        return read_dataset(BytesIO(data[_PREAMBLE:_META]), False, True, stop_when=lambda tag, _, __: tag >> 16 != 2)
 
 
 def load_header(text: str) -> Dataset:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -22,6 +22,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from pneumoscope.core.errors import ImageError, PneumoscopeError
 from pneumoscope.server.dicom import objects, prior_queue
 from pneumoscope.server.dicom.correction import HeaderCorrection, correct, find_changes, is_other_study
+from pneumoscope.server.dicom.kept import StagedCopy, add_copy, add_missing_copy, replace_copy, stage_copy
 from pneumoscope.server.dicom.objects import check_object
 from pneumoscope.server.dicom.prior_rule import PriorRule
 from pneumoscope.server.dicom.rejection import INCORRECT_ENTRY
@@ -34,7 +35,14 @@ from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.failures import as_refusal
-from pneumoscope.server.storage.tables import ArchivedObject, ArrivingObject, Image, QuarantinedObject, Study
+from pneumoscope.server.storage.tables import (
+    ArchivedObject,
+    ArrivingObject,
+    Image,
+    KeptFile,
+    QuarantinedObject,
+    Study,
+)
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies.priors import forget_fetches, promote
 from pneumoscope.server.uploads.headers import ObjectHeader
@@ -152,6 +160,7 @@ class Receiver:
         self._store = store
         self._uploads = uploads
         self._models = models
+        self._keeps = store.settings.dicom is not None and store.settings.dicom.keep_files
 
     def receive(self, data: bytes, sender: Sender, study_uid: str = "") -> Receipt:
         """Store an object and queue its predictions; a success is durable when this returns.
@@ -184,22 +193,28 @@ class Receiver:
             header = decoded.header
             assert header is not None  # of a DICOM file
             key = secret.lookup_key("object", header.sop_uid)
-            write = partial(self._write_rows, pending=pending, header=header, key=key, content=content, sender=sender)
-            receipt, stored = self._store.commit(write, exclusive=True)
-            if stored is not None:
-                pending.confirm(stored)
-            if receipt.status == CORRECTED:
-                return self._correct(pending, header, key, content, sender, receipt.study)
+            rows = partial(self._write_rows, pending=pending, header=header, key=key, content=content, sender=sender)
+            with stage_copy(self._store, data) if self._keeps else nullcontext() as copy:
+                receipt, stored = self._store.commit(partial(rows, copy=copy), exclusive=True)
+                if stored is not None:
+                    pending.confirm(stored)
+                if receipt.status == CORRECTED:
+                    return self._correct(pending, header, key, content, sender, receipt.study, copy)
         if receipt.status == OTHER_PIXELS:
             self._keep_apart(data, key, content, receipt.study, sender)
         return receipt
 
     def _find_same_bytes(self, data: bytes, content: str) -> str | None:
-        """Return the study of an object that is here in the very same bytes, which are not read for that."""
+        """Return the study of an object that is here in the very same bytes, which are not read for that.
+
+        Where files are kept and this one is not, it came before that was asked for, and has to be read again.
+        """
         source = source_key(self._store.secret, hashlib.sha256(data).digest())
         query = select(ArchivedObject.study).join(Image, Image.id == ArchivedObject.image)
         query = query.join(Study, Study.id == ArchivedObject.study)
         query = query.where(Image.source == source, ArchivedObject.content == content, Study.prior.is_(False))
+        if self._keeps:
+            query = query.join(KeptFile, KeptFile.key == ArchivedObject.key)
         with self._store.read() as session:
             return session.scalars(query).first()
 
@@ -212,6 +227,7 @@ class Receiver:
         key: str,
         content: str,
         sender: Sender,
+        copy: StagedCopy | None,
     ) -> tuple[Receipt, StoredUpload | None]:
         """Write the rows of a new object; of a known one say whether it is the same."""
         (pixels,) = pending.pixel_hashes
@@ -223,6 +239,8 @@ class Receiver:
                 receipt = self._compare_headers(session, key, header, study, sender)
                 if receipt.status in (SUCCESS, CORRECTED):
                     self._promote(session, key, study, pending.models, sender)
+                if receipt.status == SUCCESS:
+                    add_missing_copy(session, key, study, copy)
                 return receipt, None
             return Receipt(OTHER_PIXELS, "Another object here has its SOPInstanceUID (0008,0018).", study), None
         stored = pending.write_rows(session, sender.account, keeps_headers=False)
@@ -236,6 +254,7 @@ class Receiver:
                 "received": time,
             },
         )
+        add_copy(session, key, image.study, copy)
         session.append(ArrivingObject, {"key": key, "study": image.study, "received": time})
         session.objects[key] = image.study, pixels
         self._ask_for_priors(session, image.study, sender)
@@ -279,21 +298,30 @@ class Receiver:
         return Receipt(CORRECTED if changes else SUCCESS, study=study)
 
     def _correct(
-        self, pending: PendingUpload, header: ObjectHeader, key: str, content: str, sender: Sender, study: str
+        self,
+        pending: PendingUpload,
+        header: ObjectHeader,
+        key: str,
+        content: str,
+        sender: Sender,
+        study: str,
+        copy: StagedCopy | None,
     ) -> Receipt:
         """Take a corrected header; the results are retracted first, so that a crash leaves none that stays."""
         retract(self._store, study, None, INCORRECT_ENTRY)
         (decoded,) = pending.decoded
         correction = HeaderCorrection(key, content, header, decoded, pending.models)
 
-        def write(session: Transaction) -> None:
-            former = session.get_one(Study, study).patient
+        def write(session: Transaction) -> str | None:
+            patient = session.get_one(Study, study).patient
             correct(self._store, session, correction, sender.account, sender.address)
-            if session.get_one(Study, study).patient != former:  # the earlier studies are of somebody else
+            if session.get_one(Study, study).patient != patient:  # the earlier studies are of somebody else
                 forget_fetches(session, study)
                 self._ask_for_priors(session, study, sender)
+            return replace_copy(session, key, study, copy)
 
-        self._store.commit(write, exclusive=True)
+        if (former := self._store.commit(write, exclusive=True)) is not None:  # it names the former patient
+            blobs.delete(self._store.settings.files, former)
         return Receipt(SUCCESS, study=study)
 
     def _keep_apart(self, data: bytes, key: str, content: str, study: str, sender: Sender) -> None:

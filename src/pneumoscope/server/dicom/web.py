@@ -1,7 +1,8 @@
 """What DICOMweb shows of the store: the objects that came from peers, by their kept headers, and the results made here.
 
-Of an image the pixels are kept without a patient and the header is kept sealed; the object as it came is not. So an
-image has metadata and can't be retrieved: its archive has it. A result is kept as the file that it is, and can.
+Of an image the pixels are kept without a patient and the header is kept sealed; the object as it came is kept only by
+a server that is set to that. Without it an image has metadata and can't be retrieved: its archive has it. A result is
+kept as the file that it is, and can.
 """
 
 from __future__ import annotations
@@ -14,13 +15,15 @@ from typing import Any
 
 from sqlalchemy import select, tuple_
 
+from pneumoscope.server.dicom.association import PLAIN_SYNTAXES
+from pneumoscope.server.dicom.kept import read_copy
 from pneumoscope.server.dicom.matching import ATTRIBUTES, Tags, WebQuery, list_values
 from pneumoscope.server.dicom.results import export_result, read_result
 from pneumoscope.server.errors import ForbiddenError, NotFoundError
 from pneumoscope.server.reading import shown
 from pneumoscope.server.reading.reads import withheld_reason
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import ArchivedObject, Identity, ResultObject, Study
+from pneumoscope.server.storage.tables import ArchivedObject, Identity, KeptFile, ResultObject, Study
 from pneumoscope.server.studies import lookup
 from pneumoscope.server.studies.search_text import MOST_SEARCHED
 
@@ -49,7 +52,11 @@ class WebObject:
     """Number of its study."""
     tags: Tags
     result: bool
-    """It was made here, and can be retrieved."""
+    """It was made here."""
+    blob: str = ""
+    """Number of the sealed file that an image came as; empty: it is not kept, or this is a result."""
+    syntax: str = ""
+    """UID of the transfer syntax in which it can be retrieved; empty: it can't."""
 
     def value(self, keyword: str) -> str:
         """Return the first value of an attribute of `ATTRIBUTES` as a text; empty where there is none."""
@@ -131,8 +138,14 @@ def find_objects(store: Store, study_uid: str, series_uid: str = "", sop_uid: st
     return kept
 
 
-def read_metadata(store: Store, objects: Sequence[WebObject], reader: str) -> list[Tags]:
+def read_metadata(store: Store, objects: Sequence[WebObject], reader: str, base: str) -> list[Tags]:
     """Return the metadata of objects of one study; results only to a reader who may see the answers by now.
+
+    Args:
+        store: The store.
+        objects: Of one study.
+        reader: Id of the account, which may see names.
+        base: Address of the service, for pixels that can be retrieved.
 
     Raises:
         ForbiddenError: All of them are results that the reader may not see yet.
@@ -142,20 +155,66 @@ def read_metadata(store: Store, objects: Sequence[WebObject], reader: str) -> li
         if len(results) == len(objects):
             raise ForbiddenError("the result", f"is withheld: {why}.", code="withheld")
         objects = [one for one in objects if not one.result]
-    return [one.tags for one in objects]
+    return [{**one.tags, **_where_pixels_are(one, base)} for one in objects]
 
 
-def read_objects(store: Store, objects: Sequence[WebObject], reader: str) -> list[bytes]:
-    """Return those objects of one study that are kept as files: the results.
+def list_files(store: Store, objects: Sequence[WebObject], reader: str) -> list[WebObject]:
+    """Return those objects of one study that can be retrieved: results, and images whose files are kept.
+
+    Args:
+        store: The store.
+        objects: Of one study.
+        reader: Id of the account, which may see names; results are left out while it may not see the answers yet.
 
     Raises:
         NotFoundError: There is none among them.
-        ForbiddenError: The reader may not see the answers yet.
+        ForbiddenError: There are only results that the reader may not see yet.
     """
-    results = [one for one in objects if one.result]
-    if not results:
+    files = [one for one in objects if one.syntax]
+    if not files:
         raise NotFoundError("object", "is an image, and its file is not kept here.", "Ask the archive that sent it.")
-    return [export_result(store, one.study, one.value("SOPInstanceUID"), reader) for one in results]
+    if not any(one.result for one in files):
+        return files
+    with store.read() as session:
+        why = withheld_reason(session, store.settings, files[0].study, reader)
+    seen = [one for one in files if why is None or not one.result]
+    if not seen:
+        raise ForbiddenError("the result", f"is withheld: {why}.", code="withheld")
+    return seen
+
+
+def read_file(store: Store, one: WebObject, reader: str) -> bytes:
+    """Return an object of `list_files` as a DICOM file; of a result, record that the answers are shown.
+
+    Raises:
+        NotFoundError: It was erased meanwhile.
+        ForbiddenError: The reader may not see the answers yet.
+        DamagedError: It is gone or altered.
+    """
+    if one.result:
+        return export_result(store, one.study, one.value("SOPInstanceUID"), reader)
+    return read_copy(store, one.blob)
+
+
+def find_addresses(store: Store, sop_uids: Sequence[str], base: str) -> dict[str, str]:
+    """Return where images can be retrieved, by SOPInstanceUID; those whose files are not kept are left out.
+
+    Args:
+        store: The store.
+        sop_uids: Of images that are here.
+        base: Address of the service.
+    """
+    keys = {store.secret.lookup_key("object", sop_uid): sop_uid for sop_uid in sop_uids}
+    query = select(ArchivedObject.study, ArchivedObject.sealed, ArchivedObject.key).join(
+        KeptFile, KeptFile.key == ArchivedObject.key
+    )
+    with store.read() as session:
+        rows = session.execute(query.where(ArchivedObject.key.in_(keys))).all()
+    addresses = {}
+    for row in rows:
+        if tags := json.loads(store.secret.unseal_bytes(row.sealed, row.key)):
+            addresses[keys[row.key]] = address_of(WebObject(row.study, tags, False), base)
+    return addresses
 
 
 def _show(store: Store, study: str, reader: str) -> str | None:
@@ -201,7 +260,9 @@ def _find_patients(store: Store, patient_id: str) -> list[str]:
 def _load_images(store: Store, studies: Sequence[str]) -> dict[str, list[WebObject]]:
     """Return the objects that came from peers, by study; one whose header was too long to keep is left out."""
     images: dict[str, list[WebObject]] = {study: [] for study in studies}
-    query = select(ArchivedObject.study, ArchivedObject.sealed, ArchivedObject.key)
+    query = select(
+        ArchivedObject.study, ArchivedObject.sealed, ArchivedObject.key, KeptFile.blob, KeptFile.syntax
+    ).outerjoin(KeptFile, KeptFile.key == ArchivedObject.key)
     order = (ArchivedObject.received, ArchivedObject.key)
     with store.read() as session:
         rows = session.execute(query.where(ArchivedObject.study.in_(studies)).order_by(*order)).all()
@@ -209,7 +270,8 @@ def _load_images(store: Store, studies: Sequence[str]) -> dict[str, list[WebObje
         tags = json.loads(store.secret.unseal_bytes(row.sealed, row.key))
         if tags:
             # The kept header is in UTF-8, whatever the sender's character set was.
-            images[row.study].append(WebObject(row.study, {**tags, **_element("00080005", "CS", "ISO_IR 192")}, False))
+            tags |= _element("00080005", "CS", "ISO_IR 192")
+            images[row.study].append(WebObject(row.study, tags, False, row.blob or "", row.syntax or ""))
     return images
 
 
@@ -242,7 +304,7 @@ def _open_result(store: Store, row: ResultObject) -> WebObject:
 
     data = dcmread(BytesIO(read_result(store, row.sop_uid)), stop_before_pixels=True)
     data.pop("EncapsulatedDocument", None)
-    return WebObject(row.study, data.to_json_dict(), True)
+    return WebObject(row.study, data.to_json_dict(), True, syntax=str(data.file_meta.TransferSyntaxUID))
 
 
 def _without_sequences(one: WebObject) -> WebObject:
@@ -260,23 +322,44 @@ def _list_level(
     if query.level == "study":
         series = {one.value("SeriesInstanceUID") for one in images} | {row.series_uid for row in rows}
         shared |= _element("00201206", "IS", len(series)) | _element("00201208", "IS", len(images) + len(rows))
-        if rows:
+        if rows or any(one.syntax for one in images):
             shared |= _element("00081190", "UR", address)
         yield {**images[0].tags, **shared}
         return
     objects = [*images, *(_without_sequences(_open_result(store, row)) for row in rows)]
     if query.level == "instance":
         for one in objects:
-            where = f"{address}/series/{one.value('SeriesInstanceUID')}/instances/{one.value('SOPInstanceUID')}"
-            here = _element("00080056", "CS", "ONLINE") | _element("00081190", "UR", where)
-            yield {**one.tags, **shared, **(here if one.result else _element("00080056", "CS", "UNAVAILABLE"))}
+            here = _element("00080056", "CS", "ONLINE") | _element("00081190", "UR", address_of(one, base))
+            here |= _element("00083002", "UI", one.syntax)
+            yield {**one.tags, **shared, **(here if one.syntax else _element("00080056", "CS", "UNAVAILABLE"))}
         return
     by_series: dict[str, list[WebObject]] = {}
     for one in objects:
         by_series.setdefault(one.value("SeriesInstanceUID"), []).append(one)
     for series_uid, members in by_series.items():
-        here = _element("00081190", "UR", f"{address}/series/{series_uid}") if members[0].result else {}
+        kept = any(one.syntax for one in members)
+        here = _element("00081190", "UR", f"{address}/series/{series_uid}") if kept else {}
         yield {**members[0].tags, **shared, **here, **_element("00201209", "IS", len(members))}
+
+
+def _where_pixels_are(one: WebObject, base: str) -> Tags:
+    """Return the element of an image's pixels, with the address at which they can be had; of other objects nothing."""
+    if not one.blob:
+        return {}
+    # OB where the pixels are compressed, else OW, which 8 bits may have too (PS3.5 A.2 and 8.2).
+    vr = "OW" if one.syntax in PLAIN_SYNTAXES else "OB"
+    return {"7FE00010": {"vr": vr, "BulkDataURI": f"{address_of(one, base)}/frames/1"}}
+
+
+def address_of(one: WebObject, base: str) -> str:
+    """Return the address of an object.
+
+    Args:
+        one: The object.
+        base: Address of the service.
+    """
+    study, series, sop = (one.value(f"{level}InstanceUID") for level in ("Study", "Series", "SOP"))
+    return f"{base}/studies/{study}/series/{series}/instances/{sop}"
 
 
 def _element(tag: str, vr: str, *values: object) -> dict[str, Any]:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pneumoscope.imaging.plane import suppress_warnings
-from pneumoscope.server.dicom.objects import ANALYSED
+from pneumoscope.server.dicom.objects import ANALYSED, read_meta
 from pneumoscope.server.dicom.receive import NEVER_ANALYSED, OUT_OF_RESOURCES, SUCCESS, TOO_BUSY, Receipt
-
-if TYPE_CHECKING:
-    from pydicom.tag import BaseTag
 
 SOP_CLASS_NOT_SUPPORTED = 0x0122
 """FailureReason of an object of another class (PS3.18 I.2.2)."""
-_META = 64 * 1024
-"""Bytes in which the file meta information ends; no more of an object is read outside the decoders."""
-_PREAMBLE = 132
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +32,9 @@ class StoredPart:
 
 def read_reference(data: bytes) -> tuple[str, str]:
     """Return SOP class and SOP instance of an object by its file meta information (PS3.10 7.1); empty where unknown."""
-    from pydicom.filereader import read_dataset
-
-    def is_after(tag: BaseTag, vr: str | None, length: int) -> bool:
-        return bool(tag >> 16 != 2)
-
     try:
-        with suppress_warnings():
-            meta = read_dataset(BytesIO(data[_PREAMBLE:_META]), False, True, stop_when=is_after)
-            return str(meta.get("MediaStorageSOPClassUID", "")), str(meta.get("MediaStorageSOPInstanceUID", ""))
+        meta = read_meta(data)
+        return str(meta.get("MediaStorageSOPClassUID", "")), str(meta.get("MediaStorageSOPInstanceUID", ""))
     except Exception:  # malformed meta information can fail in many ways; the decoder says what is wrong
         return "", ""
 
@@ -63,16 +49,22 @@ def status_of(parts: Sequence[StoredPart]) -> int:
     return 503 if all(part.receipt.status in (OUT_OF_RESOURCES, TOO_BUSY) for part in failed) else 409
 
 
-def describe(parts: Sequence[StoredPart]) -> dict[str, Any]:
+def describe(parts: Sequence[StoredPart], addresses: Mapping[str, str]) -> dict[str, Any]:
     """Return the Store Instances Response Module as DICOM JSON.
 
-    RetrieveURL is empty, as where an object is not available (PS3.18 I.2.1): images can't be retrieved here.
+    Args:
+        parts: Of the request.
+        addresses: Where objects can be retrieved, by SOPInstanceUID. Of the others RetrieveURL is empty, as where an
+            object is not available (PS3.18 I.2.1).
     """
     stored, failed, nameless = [], [], []
     for part in parts:
         reference = _element("00081150", "UI", part.sop_class) | _element("00081155", "UI", part.sop_uid)
         if part.receipt.status == SUCCESS:
-            stored.append(reference | {"00081190": {"vr": "UR"}})
+            where = addresses.get(part.sop_uid)
+            stored.append(
+                reference | ({"00081190": {"vr": "UR"}} if where is None else _element("00081190", "UR", where))
+            )
         elif part.sop_uid:
             failed.append(reference | _element("00081197", "US", part.reason))
         else:

@@ -24,7 +24,7 @@ from pneumoscope.server.storage.png_codec import decode_png, draw_thumbnail, sha
 PIXELS = "png"
 THUMBNAIL = "thumb.png"
 SEALED = "sealed"
-"""An object in quarantine, or a result, encrypted."""
+"""An object in quarantine, a kept file of an object, or a result, encrypted."""
 _KINDS = (PIXELS, THUMBNAIL, SEALED)
 SIGNATURE = 64
 """Bytes of a thumbnail's signature."""

@@ -295,6 +295,19 @@ class ArchivedObject(Base):
     received: Mapped[float]
 
 
+class KeptFile(Base):
+    """The file of an archived object as it came, where the server is set to keep files; its bytes lie sealed."""
+
+    __tablename__ = "kept_files"
+    key: Mapped[str] = mapped_column(ForeignKey("archived_objects.key", ondelete="CASCADE"), primary_key=True)
+    """Of the object, see `ArchivedObject`."""
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    blob: Mapped[str] = mapped_column(index=True, unique=True)
+    """Number of the sealed file."""
+    syntax: Mapped[str]
+    """UID of its transfer syntax."""
+
+
 class UploadedHeader(Base):
     """The header of a DICOM file that was uploaded, sealed: it has the tags of patient and study for reports.
 

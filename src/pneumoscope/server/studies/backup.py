@@ -57,6 +57,7 @@ def back_up(store: Store, folder: Path) -> int:
         images = copy.execute("SELECT id, study, sha256 FROM images").fetchall()
         sealed = copy.execute("SELECT id, study FROM quarantined_objects").fetchall()
         sealed += copy.execute("SELECT blob, study FROM result_objects").fetchall()
+        sealed += copy.execute("SELECT blob, study FROM kept_files").fetchall()
     erased = {study for image, study, sha256 in images if not _copy_pixels(store, folder / "files", image, sha256)}
     erased |= {study for number, study in sealed if not _copy_sealed(store, folder / "files", number, study)}
     write_text(folder / "files" / "store", number)

@@ -17,6 +17,7 @@ from pneumoscope.server.storage.tables import (
     Event,
     Identity,
     Image,
+    KeptFile,
     QuarantinedObject,
     ResultObject,
     StoredPrediction,
@@ -59,6 +60,7 @@ def erase(store: Store, studies: Sequence[str], entries: Sequence[AuditEntry] = 
         studies = [*studies, *fetched]
         images = list(session.scalars(select(Image.id).where(Image.study.in_(studies))))
         apart = list(session.scalars(select(QuarantinedObject.id).where(QuarantinedObject.study.in_(studies))))
+        kept = list(session.scalars(select(KeptFile.blob).where(KeptFile.study.in_(studies))))
         made = list(session.scalars(select(ResultObject.blob).where(ResultObject.study.in_(studies))))
         predictions = session.scalar(
             select(func.count()).select_from(StoredPrediction).where(StoredPrediction.study.in_(studies))
@@ -70,7 +72,7 @@ def erase(store: Store, studies: Sequence[str], entries: Sequence[AuditEntry] = 
         remaining = set(session.scalars(select(Study.patient).where(Study.patient.in_(patients))))
         session.execute(delete(Identity).where(Identity.patient.in_(patients - remaining)))
         session.add_all(Event(kind="study", study=study, subject=study, state="erased", at=now()) for study in studies)
-    for image in (*images, *apart, *made):
+    for image in (*images, *apart, *kept, *made):
         blobs.delete(store.settings.files, image)
     try:
         store.clear_erased()
@@ -89,6 +91,8 @@ def remove_leftovers(store: Store) -> int:
     def has_row(image: str) -> bool:
         with store.read() as session:
             if session.get(Image, image) is not None or session.get(QuarantinedObject, image) is not None:
+                return True
+            if session.scalar(select(KeptFile.key).where(KeptFile.blob == image)) is not None:
                 return True
             return session.scalar(select(ResultObject.sop_uid).where(ResultObject.blob == image)) is not None
 

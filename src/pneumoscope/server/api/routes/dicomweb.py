@@ -8,24 +8,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from itertools import chain
 from typing import Annotated, Any
 
 import anyio.to_thread
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
+from pneumoscope.server.api.accept import not_acceptable, quality_of, read_accept
 from pneumoscope.server.api.dependencies import AppContext, Context, CurrentUser, set_audit_subject
-from pneumoscope.server.api.problems import HttpError, Problem
 from pneumoscope.server.api.related import DICOM, join_parts, read_parts
 from pneumoscope.server.dicom import web
+from pneumoscope.server.dicom.frames import OCTETS, read_frame
+from pneumoscope.server.dicom.kept import read_copy
 from pneumoscope.server.dicom.matching import Level, read_query
-from pneumoscope.server.dicom.receive import Receiver, Sender
+from pneumoscope.server.dicom.receive import SUCCESS, Receiver, Sender
+from pneumoscope.server.dicom.rendered import FORMATS, QUALITY, render
 from pneumoscope.server.dicom.web_store import StoredPart, describe, read_reference, status_of
-from pneumoscope.server.errors import NotFoundError
+from pneumoscope.server.errors import InvalidRequestError, NotFoundError
 from pneumoscope.server.security.permissions import check_sees_names
 from pneumoscope.server.security.principal import Principal
 
 PREFIX = "/api/dicomweb"
 JSON = "application/dicom+json"
+MULTIPART = "multipart/related"
+ANY = "*"
+"""Any transfer syntax."""
 _RETRY_AFTER = 30
 """Seconds after which objects that found a full disk or a busy server may be sent again."""
 Uid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$")]
@@ -49,6 +57,8 @@ def create_router() -> APIRouter:
     ):
         router.get(address)(retrieve)
         router.get(f"{address}/metadata")(retrieve_metadata)
+    router.get(f"{address}/frames/{{frames}}")(retrieve_frames)
+    router.get(f"{address}/rendered")(retrieve_rendered)
     return router
 
 
@@ -81,7 +91,9 @@ async def _store(request: Request, context: Context, user: Principal, study_uid:
     set_audit_subject(request, next((part.receipt.study for part in stored if part.receipt.study), ""))
     status = status_of(stored)
     headers = {"Retry-After": str(_RETRY_AFTER)} if status == 503 else {}
-    return _json(describe(stored), status, headers)
+    known = [part.sop_uid for part in stored if part.receipt.status == SUCCESS]
+    addresses = web.find_addresses(context.store, known, _base_of(request))
+    return _json(describe(stored, addresses), status, headers)
 
 
 def search_studies(request: Request, context: AppContext, user: CurrentUser) -> Response:
@@ -113,7 +125,7 @@ def _search(
     _check_accept(request, JSON)
     given = {keyword: uid for keyword, uid in fixed.items() if uid is not None}
     query = read_query(level, request.query_params.multi_items(), given)
-    matches = web.search(context.store, query, f"{request.base_url}{PREFIX[1:]}", user.id)
+    matches = web.search(context.store, query, _base_of(request), user.id)
     warnings = list(query.warnings)
     if not matches.complete:
         warnings.append(f"The search ended after {web.MOST_EXAMINED} studies; name a patient or a study.")
@@ -130,17 +142,91 @@ def retrieve(
     series_uid: Uid | None = None,
     sop_uid: Uid | None = None,
 ) -> Response:
-    """Return those objects of a study, a series, or the one object, that are kept as files: the results."""
+    """Return those objects of a study, a series, or the one object, that are kept as files: in their own bytes."""
+    objects = _find(request, context, user, study_uid, series_uid, sop_uid)
+    parts, single = _syntaxes_of(request, MULTIPART), _syntaxes_of(request, DICOM) if sop_uid else frozenset[str]()
+    if not parts and not single:
+        raise not_acceptable(f'{MULTIPART}; type="{DICOM}"')
+    files = web.list_files(context.store, objects, user.id)
+    chosen = [one for one in files if {one.syntax, ANY} & (parts | single)]
+    if not chosen:
+        kept = ", ".join(sorted({one.syntax for one in files}))
+        raise not_acceptable(f"{DICOM} in the transfer syntax that came: {kept}")
+    contents = (web.read_file(context.store, one, user.id) for one in chosen)
+    first = next(contents)  # what can't be read is refused before the answer begins
+    if not {chosen[0].syntax, ANY} & parts:
+        return Response(first, media_type=DICOM)
+    body, kind = join_parts(chain([first], contents))
+    return StreamingResponse(body, 200 if len(chosen) == len(objects) else 206, media_type=kind)
+
+
+def retrieve_frames(
+    request: Request,
+    context: AppContext,
+    user: CurrentUser,
+    study_uid: Uid,
+    series_uid: Uid,
+    sop_uid: Uid,
+    frames: Annotated[str, Path(pattern=r"^[1-9][0-9]{0,9}(,[1-9][0-9]{0,9}){0,99}$")],
+) -> Response:
+    """Return the pixels of an image whose file is kept (PS3.18 10.4.1.1.6); an image has one frame."""
+    (one,) = _find(request, context, user, study_uid, series_uid, sop_uid)
+    if not one.blob:
+        raise NotFoundError("frame", "is not kept here.", "Ask the archive that sent it, or take the rendered image.")
+    if set(frames.split(",")) != {"1"}:
+        raise NotFoundError("frame", "is not there: an image has one.", "Ask for frame 1.")
+    frame = read_frame(read_copy(context.store, one.blob), one.syntax)
+    ranges = read_accept(request)
+    # A viewer that asks for octets of any syntax takes those of a compressed one too.
+    as_octets = ANY in _syntaxes_of(request, MULTIPART, OCTETS, default="")
+    for kind in (frame.kind, OCTETS) if as_octets else (frame.kind,):
+        if {frame.syntax, ANY} & _syntaxes_of(request, MULTIPART, kind):
+            contents = [frame.content] * len(frames.split(","))
+            body, media_type = join_parts(contents, kind, f"{kind}; transfer-syntax={frame.syntax}")
+            return StreamingResponse(body, media_type=media_type)
+    if quality_of([one for one in ranges if one.kind != "*/*"], frame.kind) and frames == "1":
+        return Response(frame.content, media_type=f"{frame.kind}; transfer-syntax={frame.syntax}")
+    raise not_acceptable(f'{MULTIPART}; type="{frame.kind}"; transfer-syntax={frame.syntax}')
+
+
+def retrieve_rendered(
+    request: Request,
+    context: AppContext,
+    user: CurrentUser,
+    study_uid: Uid,
+    series_uid: Uid,
+    sop_uid: Uid,
+    viewport: Annotated[str | None, Query(pattern=r"^[1-9][0-9]{0,4},[1-9][0-9]{0,4}$")] = None,
+    quality: Annotated[int, Query(ge=1, le=100)] = QUALITY,
+) -> Response:
+    """Return an image as a picture (PS3.18 10.4.1.1.3), of the stored pixels: its file need not be kept."""
+    unknown = sorted(set(request.query_params) - {"viewport", "quality"})
+    if unknown:
+        raise InvalidRequestError(f"the parameter {unknown[0][:40]}", "is not supported.", "Leave it out.")
+    (one,) = _find(request, context, user, study_uid, series_uid, sop_uid)
+    ranges = read_accept(request)
+    kind = max(FORMATS, key=lambda kind: quality_of(ranges, kind))
+    if not quality_of(ranges, kind):
+        raise not_acceptable(*FORMATS)
+    box = None if viewport is None else (int(viewport.partition(",")[0]), int(viewport.partition(",")[2]))
+    content = render(context.store, one.value("SOPInstanceUID"), kind, box, quality)
+    return Response(content, media_type=kind)
+
+
+def _find(
+    request: Request,
+    context: Context,
+    user: Principal,
+    study_uid: str,
+    series_uid: str | None = None,
+    sop_uid: str | None = None,
+) -> list[web.WebObject]:
+    """Return what an address names, for an account that may see names."""
     _receiver_of(context)
     check_sees_names(user)
-    _check_accept(request, DICOM, "multipart/related")
     objects = web.find_objects(context.store, study_uid, series_uid or "", sop_uid or "")
     set_audit_subject(request, objects[0].study)
-    files = web.read_objects(context.store, objects, user.id)
-    if sop_uid is not None and _accepts(request, DICOM) and not _accepts(request, "multipart/related"):
-        return Response(files[0], media_type=DICOM)
-    body, kind = join_parts(files)
-    return Response(body, 200 if len(files) == len(objects) else 206, media_type=kind)
+    return objects
 
 
 def retrieve_metadata(
@@ -152,12 +238,9 @@ def retrieve_metadata(
     sop_uid: Uid | None = None,
 ) -> Response:
     """Return the metadata of the objects of a study, a series, or of one object."""
-    _receiver_of(context)
-    check_sees_names(user)
     _check_accept(request, JSON)
-    objects = web.find_objects(context.store, study_uid, series_uid or "", sop_uid or "")
-    set_audit_subject(request, objects[0].study)
-    return _json(web.read_metadata(context.store, objects, user.id), 200, {})
+    objects = _find(request, context, user, study_uid, series_uid, sop_uid)
+    return _json(web.read_metadata(context.store, objects, user.id, _base_of(request)), 200, {})
 
 
 def _receiver_of(context: Context) -> Receiver:
@@ -166,17 +249,36 @@ def _receiver_of(context: Context) -> Receiver:
     return context.node.receiver
 
 
-def _check_accept(request: Request, *kinds: str) -> None:
-    """Refuse a request that takes none of some media types (PS3.18 8.7)."""
-    if not any(_accepts(request, kind) for kind in kinds):
-        raise HttpError(Problem(406, "the answer", f"is {' or '.join(kinds)}.", "Accept that."))
+def _base_of(request: Request) -> str:
+    return f"{request.base_url}{PREFIX[1:]}"
 
 
-def _accepts(request: Request, kind: str) -> bool:
-    """Return whether a request takes a media type; `application/json` stands for DICOM JSON too (PS3.18 8.7.3.5)."""
-    ranges = [one.partition(";")[0].strip().lower() for one in request.headers.get("accept", "*/*").split(",")]
-    known = {"*/*", kind, f"{kind.partition('/')[0]}/*"} | ({"application/json"} if kind == JSON else set())
-    return bool(known & set(ranges))
+def _check_accept(request: Request, kind: str) -> None:
+    """Refuse a request that does not take a media type; JSON stands for DICOM JSON too (PS3.18 8.7.3.5)."""
+    names = (kind, "application/json") if kind == JSON else (kind,)
+    if not quality_of(read_accept(request), *names):
+        raise not_acceptable(kind)
+
+
+def _syntaxes_of(request: Request, kind: str, part: str = DICOM, default: str = ANY) -> frozenset[str]:
+    """Return the transfer syntaxes in which a request takes a media type; `ANY` among them: in any.
+
+    Args:
+        request: Of the client.
+        kind: `MULTIPART`, or that of an answer of one part.
+        part: Of the parts; a range that names none takes all.
+        default: What a range without a transfer syntax takes. The standard has Explicit VR Little Endian (PS3.18
+            8.7.3), which this server would have to make; so it is what there is.
+    """
+    ranges = read_accept(request)
+    closest = max((one.specificity(kind) for one in ranges), default=0)
+    found = set()
+    for one in ranges:
+        if closest and one.specificity(kind) == closest and one.quality:
+            wanted = one.parameters.get("type", part).lower()
+            if wanted in (part, "*/*", f"{part.partition('/')[0]}/*"):
+                found |= {syntax.strip() for syntax in one.parameters.get("transfer-syntax", default).split(",")}
+    return frozenset(found - {""})
 
 
 def _json(content: Any, status: int, headers: Mapping[str, str]) -> Response:

@@ -1,0 +1,71 @@
+"""The header Accept: which media types a request takes (RFC 9110 12.5.1), with the parameters of DICOMweb's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+
+from pneumoscope.server.api.problems import HttpError, Problem
+from pneumoscope.server.api.related import read_type
+
+_RANGE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
+"""A media range; a comma in quotes ends none."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRange:
+    """Media types that a request takes, or does not."""
+
+    kind: str
+    """As ``image/png``, ``image/*`` or ``*/*``, in small letters."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """By name in small letters, without ``q``."""
+    quality: float = 1.0
+    """0: it is not taken."""
+
+    def specificity(self, kind: str) -> int:
+        """Return how closely it names a media type; 0: it does not."""
+        if self.kind == kind:
+            return 3
+        return 2 if self.kind == f"{kind.partition('/')[0]}/*" else int(self.kind == "*/*")
+
+
+def read_accept(request: Request) -> list[MediaRange]:
+    """Return the ranges of a request's header, those with a quality of 0 too; without a header, all is taken."""
+    ranges = []
+    for text in _RANGE.findall(request.headers.get("accept") or "*/*"):
+        kind, parameters = read_type(text.strip())
+        quality = parameters.pop("q", "1")
+        if kind:
+            ranges.append(MediaRange(kind.lower(), parameters, _read_quality(quality)))
+    return ranges
+
+
+def quality_of(ranges: Sequence[MediaRange], *kinds: str) -> float:
+    """Return the quality with which a media type is taken: that of the range that names it most closely; 0: it is not.
+
+    Args:
+        ranges: Of a request.
+        kinds: Names of the media type; where it has several, the best counts.
+    """
+    qualities = [0.0]
+    for kind in kinds:
+        closest = max((one.specificity(kind) for one in ranges), default=0)
+        if closest:
+            qualities.append(max(one.quality for one in ranges if one.specificity(kind) == closest))
+    return max(qualities)
+
+
+def not_acceptable(*kinds: str) -> HttpError:
+    """Return the refusal of a request that takes none of the media types that there are (PS3.18 8.7)."""
+    return HttpError(Problem(406, "the answer", f"is {' or '.join(kinds)}.", "Accept that."))
+
+
+def _read_quality(text: str) -> float:
+    try:
+        return min(1.0, max(0.0, float(text)))
+    except ValueError:
+        return 1.0
