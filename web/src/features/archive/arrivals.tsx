@@ -74,18 +74,20 @@ function ArrivalTable({ rows }: { rows: Arrival[] }) {
         <tbody>
           {rows.map((row) => (
             <tr key={row.id}>
-              <td>{formatDateTime(row.at)}</td>
-              <td>
+              <td data-label={t("archive.at")}>{formatDateTime(row.at)}</td>
+              <td data-label={t("archive.sender")}>
                 {senderName(row.sender)} <span class="mono soft">{row.address}</span>
               </td>
-              <td>
+              <td data-label={t("archive.what")}>
                 {t(`archive.kind.${row.kind}`)} <span class="soft">{row.way}</span>
               </td>
-              <td>
+              <td data-label={t("archive.outcome")}>
                 <Badge tone={row.status < 400 ? "plain" : "bad"}>{outcome(row.status)}</Badge>
                 {row.reason && <Reason status={row.reason} />}
               </td>
-              <td>{row.study ? <a href={href.study(row.study)}>{t("archive.open-study")}</a> : "–"}</td>
+              <td data-label={t("archive.study")}>
+                {row.study ? <a href={href.study(row.study)}>{t("archive.open-study")}</a> : "–"}
+              </td>
             </tr>
           ))}
         </tbody>

@@ -42,12 +42,14 @@ export function KeptApart() {
             <tbody>
               {value.value.map((one) => (
                 <tr key={one.id}>
-                  <td>{formatDateTime(one.received)}</td>
-                  <td>{senderName(one.sender)}</td>
-                  <td>
+                  <td data-label={t("archive.at")}>{formatDateTime(one.received)}</td>
+                  <td data-label={t("archive.sender")}>{senderName(one.sender)}</td>
+                  <td data-label={t("archive.study")}>
                     <a href={href.study(one.study)}>{t("archive.open-study")}</a>
                   </td>
-                  <td>{one.bytes === null ? "–" : t("archive.kib", { kib: formatNumber(one.bytes / 1024, 0) })}</td>
+                  <td data-label={t("archive.size")}>
+                    {one.bytes === null ? "–" : t("archive.kib", { kib: formatNumber(one.bytes / 1024, 0) })}
+                  </td>
                   <td class="archive-actions">
                     {me.value?.sees_names && (
                       <a href={`/api/archive/quarantine/${one.id}/object.dcm`} download>

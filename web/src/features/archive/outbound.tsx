@@ -56,18 +56,18 @@ function DestinationTable({ destinations }: { destinations: Destination[] }) {
           {destinations.map((one) => (
             <tr key={one.name}>
               <th scope="row">{one.name}</th>
-              <td>
+              <td data-label={t("archive.address")}>
                 {one.title} <span class="mono soft">{`${one.host}:${one.port}`}</span>{" "}
                 {!one.encrypted && <Badge tone="warn">{t("archive.in-the-clear")}</Badge>}
               </td>
-              <td>
+              <td data-label={t("archive.use")}>
                 {t(`archive.use.${one.kind}`)}
                 {one.kind === "clinical" && (
                   <span class="soft"> {`${one.legal_basis}; ${one.approver}, ${one.date ?? "–"}`}</span>
                 )}
               </td>
               {STATES.map((state) => (
-                <td key={state} class="number">
+                <td key={state} class="number" data-label={t(`archive.state.${state}`)}>
                   {formatNumber(one.counts[state] ?? 0, 0)}
                 </td>
               ))}
@@ -139,12 +139,12 @@ function QueueTable({ items, sendAgain }: { items: Item[]; sendAgain: (item: str
         <tbody>
           {items.map((one) => (
             <tr key={one.id}>
-              <td>{formatDateTime(one.queued)}</td>
-              <td>{translateTerm("archive.result", one.kind)}</td>
-              <td>
+              <td data-label={t("archive.at")}>{formatDateTime(one.queued)}</td>
+              <td data-label={t("archive.what")}>{translateTerm("archive.result", one.kind)}</td>
+              <td data-label={t("archive.destination")}>
                 {one.destination} <span class="soft">{one.rule}</span>
               </td>
-              <td>
+              <td data-label={t("archive.outcome")}>
                 <Badge tone={TONES[one.state] ?? "plain"}>{t(`archive.state.${one.state}`)}</Badge>{" "}
                 {one.attempts > 0 && t("archive.attempts", { count: one.attempts })}
                 {one.next_attempt && <> {t("archive.next", { at: formatDateTime(one.next_attempt) })}</>}
@@ -154,7 +154,7 @@ function QueueTable({ items, sendAgain }: { items: Item[]; sendAgain: (item: str
                   </span>
                 )}
               </td>
-              <td>
+              <td data-label={t("archive.study")}>
                 <a href={href.study(one.study)}>{t("archive.open-study")}</a>
               </td>
               <td>
