@@ -48,7 +48,7 @@ rules = {
         *("_UNSPECIFIC", "_CHEST", "_SPINE_OR_BREAST", "_OTHER", "_NEGATION", "_CHEST_CODES", "_OTHER_CODES"),
     ),
     "dicom": {
-        "modalities": sorted(decode._MODALITIES),
+        "modalities": sorted(decode.RADIOGRAPHS),
         "classes": sorted(decode._CLASSES),
         "forProcessing": sorted(decode._FOR_PROCESSING),
         "otherKinds": sorted(decode._OTHER_KINDS),
