@@ -153,8 +153,8 @@ def _web() -> Iterable[str]:
         Matching is by value, wildcard, list of UIDs and range; names match whatever the case of their letters.
         `limit` is {matching.DEFAULT_LIMIT} unless it is given, and {matching.MOST_RETURNED} at most. Parameters:
         `limit`, `offset`, `includefield`; `fuzzymatching` is answered with a Warning. Statuses of a search: 200,
-        204 (nothing found), 403, 406, 422 (an attribute that is not matched or comes twice, a date or time of another
-        form). Of storing: 200, 202, 409, 413, 415, 422, 503; FailureReason is a status of C-STORE, or
+        204 (nothing found), 403, 406, 422 (an attribute that is not matched or comes twice, a UID, date or
+        time of another form). Of storing: 200, 202, 409, 413, 415, 422, 503; FailureReason is a status of C-STORE, or
         {web_store.SOP_CLASS_NOT_SUPPORTED:04X}. Of retrieving: 200, 206, 403, 404, 406. Images have metadata;
         their files are kept, and can be retrieved, with `--dicom-keep-files`. Files come in the transfer syntax in
         which they came, frames too: nothing is transcoded, and a range of Accept without `transfer-syntax` takes what

@@ -197,6 +197,8 @@ def test_an_own_result_that_its_archive_rejects_is_retracted(
 def test_what_is_no_rejection_note_changes_nothing(settings: Settings, data: bytes, status: int) -> None:
     with serve_client(node_of(settings)) as client:
         assert send_note(client, data) == status
+        entry = list_entries(client.app.state.context.store)[0]
+        assert (entry.action, entry.status) == (f"C-STORE refused {status:04X}", 422)
 
 
 @pytest.mark.parametrize(

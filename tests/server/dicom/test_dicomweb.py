@@ -358,6 +358,40 @@ def test_a_server_without_a_node_has_no_dicomweb(settings: Settings) -> None:
             assert answer.json()["values"]["kind"] == "service"
 
 
+@pytest.mark.parametrize("uid", ["x", "1..2", ".1", "1.2.", "1.2.826.7,", "1.*", "1." * 32 + "1"])
+def test_what_is_no_uid_is_refused_and_named(filled: Client, uid: str) -> None:
+    for keyword, level in (("StudyInstanceUID", "studies"), ("SOPClassUID", "instances"), ("0020000E", "series")):
+        answer = filled("GET", f"{BASE}/{level}?{keyword}={uid}")
+        assert answer.status_code == 422
+        assert {"0020000E": "SeriesInstanceUID"}.get(keyword, keyword) in answer.text
+        assert uid not in answer.json()["detail"] or uid == "x"
+    assert filled("GET", f"{BASE}/studies/{uid.replace('*', 'x')}/series").status_code == 422
+    assert uids(connect(filled).search_for_studies(search_filters={"StudyInstanceUID": "1.2.826.7,1.2.3"})) == [
+        "1.2.826.7"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("application/dicom+json;q=0", 406),
+        ("application/dicom+json; q=0.0, */*", 406),
+        ("*/*;q=0, application/dicom+json", 200),
+        ("application/json;q=0.1", 200),
+        ('text/html;x="a,b;q=0", application/*', 200),
+        ("image/png", 406),
+    ],
+)
+def test_a_media_type_with_a_quality_of_0_is_not_taken(filled: Client, accept: str, status: int) -> None:
+    assert filled("GET", f"{BASE}/studies", headers={"Accept": accept}).status_code == status
+
+
+def test_what_is_no_number_is_said_in_words(filled: Client) -> None:
+    answer = filled("GET", f"{BASE}/studies?offset=-1")
+    assert answer.status_code == 422
+    assert "than a number of 0 or more as offset" in answer.text
+
+
 @pytest.mark.shared
 def test_a_real_radiograph_is_found_by_its_own_tags(client: Client, shared: Path) -> None:
     data = (shared / "data" / "dicom" / "RG3_J2KR.dcm").read_bytes()

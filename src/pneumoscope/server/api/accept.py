@@ -44,19 +44,15 @@ def read_accept(request: Request) -> list[MediaRange]:
     return ranges
 
 
-def quality_of(ranges: Sequence[MediaRange], *kinds: str) -> float:
+def quality_of(ranges: Sequence[MediaRange], kind: str) -> float:
     """Return the quality with which a media type is taken: that of the range that names it most closely; 0: it is not.
 
     Args:
         ranges: Of a request.
-        kinds: Names of the media type; where it has several, the best counts.
+        kind: The media type.
     """
-    qualities = [0.0]
-    for kind in kinds:
-        closest = max((one.specificity(kind) for one in ranges), default=0)
-        if closest:
-            qualities.append(max(one.quality for one in ranges if one.specificity(kind) == closest))
-    return max(qualities)
+    closest = max((one.specificity(kind) for one in ranges), default=0)
+    return max((one.quality for one in ranges if closest and one.specificity(kind) == closest), default=0.0)
 
 
 def not_acceptable(*kinds: str) -> HttpError:

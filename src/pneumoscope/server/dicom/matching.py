@@ -13,6 +13,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from pneumoscope.server.dicom.objects import is_uid
 from pneumoscope.server.errors import InvalidRequestError
 
 Tags: TypeAlias = Mapping[str, Any]
@@ -121,8 +122,8 @@ def read_query(level: Level, parameters: Sequence[tuple[str, str]], fixed: Mappi
         fixed: Values from the address itself, by keyword.
 
     Raises:
-        InvalidRequestError: An attribute can't be matched at this level or comes twice, a date or time is none, or a
-            number is none. It is refused and not left out: the answer would have objects that were not asked for.
+        InvalidRequestError: An attribute can't be matched at this level or comes twice, a UID, date or time is none,
+            or a number is none. It is refused and not left out: the answer would have objects that were not asked for.
     """
     wanted: dict[str, str] = {}
     numbers = {"limit": DEFAULT_LIMIT, "offset": 0}
@@ -149,7 +150,7 @@ def read_query(level: Level, parameters: Sequence[tuple[str, str]], fixed: Mappi
                 raise InvalidRequestError("the query", f"has {keyword} twice.", "Give it once.")
             named.add(keyword)
             if value and value != "*":
-                _check_range(keyword, value)
+                _check_form(keyword, value)
                 wanted[keyword] = value
     if numbers["limit"] > MOST_RETURNED:
         warnings.append(f"At most {MOST_RETURNED} matches are returned.")
@@ -174,7 +175,7 @@ def is_match(attribute: Attribute, wanted: str, tags: Tags) -> bool:
     """
     values = list_values(tags, attribute.tag)
     if attribute.vr == "UI":
-        return any(value in wanted.replace("\\", ",").split(",") for value in values)
+        return any(value in split_uids(wanted) for value in values)
     if attribute.vr in ("DA", "TM"):
         return any(_is_within(value, wanted, attribute.vr) for value in values if value)
     if attribute.vr == "IS":
@@ -182,6 +183,11 @@ def is_match(attribute: Attribute, wanted: str, tags: Tags) -> bool:
     if attribute.vr == "PN":  # without regard to case: PS3.4 C.2.2.2.1 leaves that to the server
         return any(is_like(value.casefold(), wanted.casefold()) for value in values)
     return any(is_like(value, wanted.strip()) for value in values)
+
+
+def split_uids(text: str) -> list[str]:
+    """Return the UIDs of a list, with commas or, as in DICOM itself, with backslashes between them."""
+    return text.replace("\\", ",").split(",")
 
 
 def list_values(tags: Tags, tag: str) -> list[str]:
@@ -239,9 +245,14 @@ def _keyword_of(name: str, level: Level) -> str:
     return keyword
 
 
-def _check_range(keyword: str, value: str) -> None:
-    """Refuse what is no date or time, and no range of them (PS3.4 C.2.2.2.5); the value itself is not repeated."""
+def _check_form(keyword: str, value: str) -> None:
+    """Refuse what is no UID or list of them, no date or time, and no range of them (PS3.4 C.2.2.2.2 and C.2.2.2.5).
+
+    The value itself is not repeated.
+    """
     vr = ATTRIBUTES[keyword].vr
+    if vr == "UI" and not all(is_uid(uid) for uid in split_uids(value)):
+        raise InvalidRequestError("the query", f"names something else than a UID as {keyword}.", "Give UIDs.")
     if vr not in ("DA", "TM"):
         return
     first, dash, last = (text.strip() for text in value.partition("-"))
@@ -266,7 +277,8 @@ def _is_date(text: str) -> bool:
 
 def _read_number(name: str, value: str) -> int:
     if not value.isascii() or not value.isdigit() or len(value) > 9:
-        raise InvalidRequestError("the query", f"has a {name} that is no number of 0 or more.", "Give one.")
+        problem = f"names something else than a number of 0 or more as {name}."
+        raise InvalidRequestError("the query", problem, "Give one.")
     return int(value)
 
 

@@ -89,7 +89,7 @@ def find_missing_uid(header: ObjectHeader) -> str | None:
 
 
 def is_uid(text: str) -> bool:
-    """Return whether a text is a UID; see `find_missing_uid`."""
+    """Return whether a text is a UID; leading zeros, which it must not have, are common (PS3.5 9.1)."""
     return len(text) <= _LONGEST_UID and _UID.fullmatch(text) is not None
 
 

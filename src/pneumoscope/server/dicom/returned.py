@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from pneumoscope.core.errors import ImageError, PneumoscopeError
 from pneumoscope.server.dicom.receive import FAILED, NEVER_ANALYSED, NO_IMAGE, SUCCESS, Receipt, Sender
@@ -74,6 +76,8 @@ class ReturnedObjects:
         except PneumoscopeError as error:
             logging.getLogger(__name__).error("a rejection note could not be obeyed: %s", type(error).__name__)
             status = NO_IMAGE if isinstance(error, ImageError) else FAILED
+            with suppress(SQLAlchemyError, OSError):  # the peer still gets its answer
+                self._record(sender, [""], sender.refusal(status), 422 if status == NO_IMAGE else 500)
             return Receipt(status, f"{error.problem} {error.way_out}".strip())
         return Receipt(SUCCESS)
 

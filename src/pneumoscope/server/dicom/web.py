@@ -17,7 +17,7 @@ from sqlalchemy import select, tuple_
 
 from pneumoscope.server.dicom.association import PLAIN_SYNTAXES
 from pneumoscope.server.dicom.kept import read_copy
-from pneumoscope.server.dicom.matching import ATTRIBUTES, Tags, WebQuery, list_values
+from pneumoscope.server.dicom.matching import ATTRIBUTES, Tags, WebQuery, list_values, split_uids
 from pneumoscope.server.dicom.results import export_result, read_result
 from pneumoscope.server.errors import ForbiddenError, NotFoundError
 from pneumoscope.server.reading import shown
@@ -232,7 +232,7 @@ def _list_studies(store: Store, query: WebQuery) -> Iterator[list[str]]:
     place = (Study.received, Study.id)
     candidates = select(*place).where(Study.id.in_(select(ArchivedObject.study)), Study.prior.is_(False))
     if "StudyInstanceUID" in query.wanted:
-        uids = query.wanted["StudyInstanceUID"].replace("\\", ",").split(",")
+        uids = split_uids(query.wanted["StudyInstanceUID"])
         candidates = candidates.where(Study.key.in_([_study_key(store, uid) for uid in uids]))
     patient_id = query.wanted.get("PatientID", "*")
     if not set(patient_id) & set("*?"):

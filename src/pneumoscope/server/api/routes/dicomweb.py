@@ -36,7 +36,7 @@ ANY = "*"
 """Any transfer syntax."""
 _RETRY_AFTER = 30
 """Seconds after which objects that found a full disk or a busy server may be sent again."""
-Uid = Annotated[str, Path(pattern=r"^[0-9.]{1,64}$")]
+Uid = Annotated[str, Path(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64)]
 
 
 def create_router() -> APIRouter:
@@ -75,7 +75,7 @@ async def store_of_study(request: Request, context: AppContext, user: CurrentUse
 async def _store(request: Request, context: Context, user: Principal, study_uid: str) -> Response:
     receiver = _receiver_of(context)
     check_sees_names(user)
-    _check_accept(request, JSON)
+    _check_accept_json(request)
     sender = Sender("", request.client.host if request.client else "", user=user.id)
     settings = context.settings
     async with read_parts(request, settings.incoming, settings.max_files, settings.max_file_bytes) as parts:
@@ -122,7 +122,7 @@ def _search(
 ) -> Response:
     _receiver_of(context)
     check_sees_names(user)
-    _check_accept(request, JSON)
+    _check_accept_json(request)
     given = {keyword: uid for keyword, uid in fixed.items() if uid is not None}
     query = read_query(level, request.query_params.multi_items(), given)
     matches = web.search(context.store, query, _base_of(request), user.id)
@@ -238,7 +238,7 @@ def retrieve_metadata(
     sop_uid: Uid | None = None,
 ) -> Response:
     """Return the metadata of the objects of a study, a series, or of one object."""
-    _check_accept(request, JSON)
+    _check_accept_json(request)
     objects = _find(request, context, user, study_uid, series_uid, sop_uid)
     return _json(web.read_metadata(context.store, objects, user.id, _base_of(request)), 200, {})
 
@@ -253,11 +253,11 @@ def _base_of(request: Request) -> str:
     return f"{request.base_url}{PREFIX[1:]}"
 
 
-def _check_accept(request: Request, kind: str) -> None:
-    """Refuse a request that does not take a media type; JSON stands for DICOM JSON too (PS3.18 8.7.3.5)."""
-    names = (kind, "application/json") if kind == JSON else (kind,)
-    if not quality_of(read_accept(request), *names):
-        raise not_acceptable(kind)
+def _check_accept_json(request: Request) -> None:
+    """Refuse a request that does not take DICOM JSON; plain JSON stands for DICOM JSON too (PS3.18 8.7.3.5)."""
+    ranges = read_accept(request)
+    if not quality_of(ranges, JSON) and not any(one.kind == "application/json" and one.quality for one in ranges):
+        raise not_acceptable(JSON)
 
 
 def _syntaxes_of(request: Request, kind: str, part: str = DICOM, default: str = ANY) -> frozenset[str]:
