@@ -24,7 +24,8 @@ from pneumoscope.server.dicom.prior_queue import FETCH_SECONDS
 from pneumoscope.server.dicom.prior_receive import MOST_OBJECTS
 from pneumoscope.server.dicom.query_retrieve import FIND, GET, KEYS, MODELS, MOST_MATCHES, MOVE
 from pneumoscope.server.dicom.results import ResultKind
-from pneumoscope.server.dicom.returned import KEY_OBJECTS, RETURNED
+from pneumoscope.server.dicom.returned import RETURNED
+from pneumoscope.server.dicom.sop_classes import KEY_OBJECTS
 from pneumoscope.server.settings import DicomSettings
 
 _LEVELS: Sequence[matching.Level] = ("study", "series", "instance")

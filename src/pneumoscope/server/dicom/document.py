@@ -11,12 +11,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pneumoscope.server.dicom.place import Place, refer_to_instance
+from pneumoscope.server.dicom.sop_classes import ENHANCED_SR
 from pneumoscope.server.dicom.sources import SourceImage
 
 if TYPE_CHECKING:
     from pydicom import Dataset
-
-ENHANCED_SR = "1.2.840.10008.5.1.4.1.1.88.22"
 
 
 def write_document(content: Dataset, sources: Sequence[SourceImage], place: Place, *, is_final: bool) -> Dataset:

@@ -13,12 +13,12 @@ from pneumoscope.core.labels import DISCLAIMER, display_name
 from pneumoscope.server.dicom.final_read import describe_aid, describe_likelihoods
 from pneumoscope.server.dicom.objects import SERIES
 from pneumoscope.server.dicom.place import Place, refer_to_instance
+from pneumoscope.server.dicom.sop_classes import PDF
 from pneumoscope.server.dicom.sources import SignedRead, SourceImage
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-SOP_CLASS = "1.2.840.10008.5.1.4.1.1.104.1"
 TITLE = "Final read (research)"
 _A4 = 8.27, 11.69
 """Width and height of a page, in inches."""
@@ -117,10 +117,10 @@ def write_final_pdf(sources: Sequence[SourceImage], read: SignedRead, lines: Seq
     document = draw_pdf(lines, read.finished)
     made = Dataset()
     made.file_meta = FileMetaDataset()
-    made.file_meta.MediaStorageSOPClassUID = UID(SOP_CLASS)
+    made.file_meta.MediaStorageSOPClassUID = UID(PDF)
     made.file_meta.MediaStorageSOPInstanceUID = UID(place.sop_uid)
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    made.SOPClassUID, made.SOPInstanceUID = UID(SOP_CLASS), UID(place.sop_uid)
+    made.SOPClassUID, made.SOPInstanceUID = UID(PDF), UID(place.sop_uid)
     made.SeriesInstanceUID, made.SeriesNumber = place.series_uid, place.series_number
     made.InstanceNumber = place.number
     made.Modality, made.ConversionType = "DOC", "WSD"

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from pneumoscope.server.dicom.capture import write_capture
-from pneumoscope.server.dicom.document import ENHANCED_SR
-from pneumoscope.server.dicom.final_pdf import SOP_CLASS as PDF
 from pneumoscope.server.dicom.final_pdf import can_draw, list_lines, write_final_pdf
 from pneumoscope.server.dicom.final_read import NAME, write_final_read
 from pneumoscope.server.dicom.outlines import Outline, find_outlines, graph_of
@@ -21,6 +19,7 @@ from pneumoscope.server.dicom.place import Place
 from pneumoscope.server.dicom.presentation import write_presentation
 from pneumoscope.server.dicom.report import write_report
 from pneumoscope.server.dicom.segmentation import ALGORITHM, write_segmentation
+from pneumoscope.server.dicom.sop_classes import CAPTURE, ENHANCED_SR, PDF, PRESENTATION, SEGMENTATION
 from pneumoscope.server.dicom.sources import ImageAnswer, SignedRead, StudyAnswers
 from pneumoscope.server.settings import DicomSettings
 
@@ -84,11 +83,11 @@ def plan_reports(answers: StudyAnswers) -> Iterable[PlannedObject]:
 
 
 def _plan_segmentations(answers: StudyAnswers) -> Iterable[PlannedObject]:
-    return _plan_outlines(answers, "segmentation", "1.2.840.10008.5.1.4.1.1.66.4", 9901, write_segmentation)
+    return _plan_outlines(answers, "segmentation", SEGMENTATION, 9901, write_segmentation)
 
 
 def _plan_presentations(answers: StudyAnswers) -> Iterable[PlannedObject]:
-    return _plan_outlines(answers, "presentation", "1.2.840.10008.5.1.4.1.1.11.1", 9902, write_presentation)
+    return _plan_outlines(answers, "presentation", PRESENTATION, 9902, write_presentation)
 
 
 def _plan_captures(answers: StudyAnswers) -> Iterable[PlannedObject]:
@@ -98,7 +97,7 @@ def _plan_captures(answers: StudyAnswers) -> Iterable[PlannedObject]:
         for answer in said:
             yield PlannedObject(
                 kind="capture",
-                sop_class="1.2.840.10008.5.1.4.1.1.7",
+                sop_class=CAPTURE,
                 series_number=9903,
                 model=identity,
                 subject=answer.source.image,

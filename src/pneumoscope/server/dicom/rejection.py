@@ -20,8 +20,6 @@ from pneumoscope.server.dicom.place import MANUFACTURER, derive_uid, finish
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-KEY_OBJECTS = "1.2.840.10008.5.1.4.1.1.88.59"
-"""Key Object Selection Document Storage."""
 TITLES: Mapping[str, str] = MappingProxyType(
     {
         "113001": "Rejected for Quality Reasons",

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, or_, select, update
 
 from pneumoscope.server.dicom.outbound_queue import QueuedResult, enqueue
-from pneumoscope.server.dicom.rejection import KEY_OBJECTS, WrittenNote, write_note
+from pneumoscope.server.dicom.rejection import WrittenNote, write_note
 from pneumoscope.server.dicom.results import read_result
+from pneumoscope.server.dicom.sop_classes import KEY_OBJECTS
 from pneumoscope.server.errors import ConflictError
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.crypto import new_id

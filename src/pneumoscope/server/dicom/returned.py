@@ -16,23 +16,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pneumoscope.core.errors import ImageError, PneumoscopeError
 from pneumoscope.server.dicom.receive import FAILED, NEVER_ANALYSED, NO_IMAGE, SUCCESS, Receipt, Sender
-from pneumoscope.server.dicom.rejection import KEY_OBJECTS, RejectionNote, read_note
+from pneumoscope.server.dicom.rejection import RejectionNote, read_note
 from pneumoscope.server.dicom.retraction import retract, retract_own
+from pneumoscope.server.dicom.sop_classes import CAPTURE, KEY_OBJECTS, WRITTEN
 from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.audit_log import AuditEntry
 from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.tables import ArchivedObject, RejectedObject, ResultObject, table_of
 from pneumoscope.server.storage.transaction import Transaction
 
-_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-RETURNED = {
-    "1.2.840.10008.5.1.4.1.1.88.22": "Enhanced SR Storage",
-    "1.2.840.10008.5.1.4.1.1.66.4": "Segmentation Storage",
-    "1.2.840.10008.5.1.4.1.1.11.1": "Grayscale Softcopy Presentation State Storage",
-    _CAPTURE: "Secondary Capture Image Storage",
-    "1.2.840.10008.5.1.4.1.1.104.1": "Encapsulated PDF Storage",
-    KEY_OBJECTS: "Key Object Selection Document Storage",
-}
+RETURNED = {uid: written.name for uid, written in WRITTEN.items()}
 """SOP classes of what this program writes, by UID: they are taken back, and notes of the last one are obeyed."""
 _PORTION = 500
 """References of a note that are written in one transaction, since no other writer goes on meanwhile."""
@@ -67,7 +60,7 @@ class ReturnedObjects:
             self._record(sender, [known.study], "C-STORE of an own result", 200)
             return Receipt(SUCCESS, study=known.study)
         if sop_class != KEY_OBJECTS:
-            return self._refuse(sender, _NOT_ANALYSED if sop_class == _CAPTURE else _NOT_OWN)
+            return self._refuse(sender, _NOT_ANALYSED if sop_class == CAPTURE else _NOT_OWN)
         try:
             note = read_note(read())
             if note is None:

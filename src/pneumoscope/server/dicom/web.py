@@ -19,6 +19,7 @@ from pneumoscope.server.dicom.association import PLAIN_SYNTAXES
 from pneumoscope.server.dicom.kept import read_copy
 from pneumoscope.server.dicom.matching import ATTRIBUTES, Tags, WebQuery, list_values, split_uids
 from pneumoscope.server.dicom.results import export_result, read_result
+from pneumoscope.server.dicom.sop_classes import WRITTEN
 from pneumoscope.server.errors import ForbiddenError, NotFoundError
 from pneumoscope.server.reading import shown
 from pneumoscope.server.reading.reads import withheld_reason
@@ -31,17 +32,6 @@ MOST_EXAMINED = 20_000
 """Studies that one search opens; each is sealed, and has to be opened to be matched."""
 _BATCH = 200
 """Studies that are opened at once."""
-_MODALITIES = {
-    "1.2.840.10008.5.1.4.1.1.88.22": "SR",
-    "1.2.840.10008.5.1.4.1.1.88.33": "SR",
-    "1.2.840.10008.5.1.4.1.1.88.34": "SR",
-    "1.2.840.10008.5.1.4.1.1.66.4": "SEG",
-    "1.2.840.10008.5.1.4.1.1.11.1": "PR",
-    "1.2.840.10008.5.1.4.1.1.7": "OT",
-    "1.2.840.10008.5.1.4.1.1.104.1": "DOC",
-    "1.2.840.10008.5.1.4.1.1.88.59": "KO",
-}
-"""Modality of the results, by SOP class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +307,8 @@ def _list_level(
     """Yield the data sets of a study at the level of a query: the study itself, its series, or its objects."""
     study_uid = images[0].value("StudyInstanceUID")
     address = f"{base}/studies/{study_uid}"
-    modalities = [one.value("Modality") for one in images] + [_MODALITIES.get(row.sop_class, "OT") for row in rows]
+    modalities = [one.value("Modality") for one in images]
+    modalities += [WRITTEN[row.sop_class].modality for row in rows if row.sop_class in WRITTEN]
     shared = _element("00080061", "CS", *sorted({modality for modality in modalities if modality}))
     if query.level == "study":
         series = {one.value("SeriesInstanceUID") for one in images} | {row.series_uid for row in rows}
