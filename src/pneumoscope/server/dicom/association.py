@@ -220,6 +220,9 @@ def open_association(
     )
     if not association.is_established:
         why = "rejected the association" if association.is_rejected else "can't be reached, or ended the association"
+        connection = association.dul.socket
+        if connection is not None and connection.socket is not None:
+            connection.socket.close()  # pynetdicom leaves it open
         raise NoAssociationError("the archive", f"{why}.")
     try:
         yield association
