@@ -9,8 +9,9 @@ from typing import Any
 import pydicom
 import pytest
 
-from pneumoscope.server.dicom.document import ENHANCED_SR, write_document
+from pneumoscope.server.dicom.document import write_document
 from pneumoscope.server.dicom.place import MANUFACTURER, Place, finish, refer_to
+from pneumoscope.server.dicom.sop_classes import ENHANCED_SR
 from pneumoscope.server.dicom.sources import SourceImage
 from server.sample_files import dicom
 
