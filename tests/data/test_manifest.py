@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,6 +33,23 @@ def test_a_written_manifest_is_read_back(tmp_path: Path, make_row: Rows) -> None
     assert list(read_back.table.columns) == list(COLUMNS)
     assert read_back.notes == ("made by hand",)
     assert read_back.table["view"].isna().tolist() == [False, True]
+
+
+def test_the_same_rows_give_the_same_bytes_however_they_lie_in_memory(tmp_path: Path, make_row: Rows) -> None:
+    """Beyond a mebibyte Parquet gives up a column's dictionary, and where it does so followed the parts in memory."""
+    count = 40_000
+    one = Manifest.from_rows([make_row(1)], {"here": tmp_path}).table
+    whole = one.iloc[np.zeros(count, dtype=int)].reset_index(drop=True)
+    hashes = [hashlib.sha256(str(number).encode()).hexdigest() for number in range(count)]
+    images = [f"a/{number}.png" for number in range(count)]
+    whole = whole.assign(sha256=pd.array(hashes, dtype=whole.sha256.dtype), image=images, group=images)
+    written = []
+    for cuts in ([0, count], [0, 300, 9000, 9001, count], [*range(0, count, 512), count]):
+        parts = [whole.iloc[start:end] for start, end in itertools.pairwise(cuts)]
+        path = tmp_path / f"{len(cuts)}.parquet"
+        write_manifest(Manifest(pd.concat(parts, ignore_index=True), {"here": tmp_path}), path)
+        written.append(path.read_bytes())
+    assert [content == written[0] for content in written] == [True] * 3
 
 
 def test_labels_of_ones_own_travel_with_the_manifest(tmp_path: Path, make_row: Rows) -> None:

@@ -379,7 +379,8 @@ def write_manifest(manifest: Manifest, path: Path | str) -> None:
         about["design"] = manifest.design
     if own := manifest.labels.own:
         about["labels"] = {label.identifier: label.to_entry() for label in own}
-    table = pyarrow.Table.from_pandas(manifest.table, preserve_index=False)
+    # In one piece, since the writer's choice of an encoding follows the pieces: the same rows are then the same bytes.
+    table = pyarrow.Table.from_pandas(manifest.table, preserve_index=False).combine_chunks()
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), METADATA_KEY: json.dumps(about).encode()})
     try:
         with atomic_path(path) as temporary:
