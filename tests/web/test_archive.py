@@ -138,11 +138,11 @@ def test_the_rules_are_tried_on_a_study(hospital: Site, page: Page) -> None:
     (study,) = hospital.api("GET", "/api/studies")["studies"]
     page.goto(f"{hospital.url}/#/archive")
     trial = section(page, "Try the rules")
-    trial.get_by_label("Number or address of a study").fill(f"{hospital.url}/#/studies/{study['id']}")
+    trial.get_by_label("Number, address or StudyInstanceUID of a study").fill(f"{hospital.url}/#/studies/{study['id']}")
     trial.get_by_role("button", name="Try").click()
     expect(trial).to_contain_text("Goes to: research")
     expect(trial.locator("li", has_text="everything").first).to_contain_text("Matches")
-    trial.get_by_label("Number or address of a study").fill("none")
+    trial.get_by_label("Number, address or StudyInstanceUID of a study").fill("none")
     trial.get_by_role("button", name="Try").click()
     trial.get_by_role("alert").wait_for()
 

@@ -26,7 +26,7 @@ def dicom() -> None:
 def routes(
     file: Annotated[Path, typer.Argument(help="YAML file of destinations and rules, as for serve --dicom-routes.")],
     study: Annotated[
-        str | None, typer.Option(help="Say what the rules would do with this study's results.", metavar="NUMBER")
+        str | None, typer.Option(help="Say what the rules would do with this study's results.", metavar="NUMBER|UID")
     ] = None,
     models: Annotated[Path | None, typer.Option(help="The server's folder of bundles, as for serve.")] = None,
     as_json: AsJson = False,

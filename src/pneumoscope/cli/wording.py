@@ -26,7 +26,8 @@ OPTIONS = {
         "auroc", "prevalence", "sensitivity", "specificity", "width", "least_auroc", "least_sensitivity",
         "least_specificity", "uncertain", "sizes", "times", "non_inferiority_margin",
         "recalibrate", "address", "engine", "finding", "dicom_host", "dicom_port", "to", "runtime", "int8", "browser",
-        "minimum_sensitivity", "dicom_quiet_seconds", "dicom_capture", "dicom_keep_files", "dicom_routes",
+        "minimum_sensitivity", "dicom_quiet_seconds", "dicom_capture", "dicom_keep_files", "dicom_peer",
+        "dicom_routes",
     )
 } | {
     "body_parts": "--body-part",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pneumoscope.core.arguments import argument, check_arguments
 from pneumoscope.core.errors import UsageError
-from pneumoscope.server.dicom.dry_run import DryRun, check_models, dry_run
+from pneumoscope.server.dicom.dry_run import DryRun, check_models, dry_run, find_number
 from pneumoscope.server.dicom.routing import Routes, read_routes
 from pneumoscope.server.dicom.routing_terms import check_terms, note_unknown_decisions
 from pneumoscope.server.inference.models import Catalogue
@@ -270,7 +270,7 @@ def try_routes(settings: Settings, routes: str | Path, study: str) -> list[DryRu
     Args:
         settings: Where the server's data are; ``models`` is its folder of bundles.
         routes: A YAML file of destinations and rules.
-        study: Number of the study.
+        study: Number of the study, or its StudyInstanceUID.
 
     Returns:
         For each kind of result, and each model that makes it: what each rule says, and why.
@@ -285,6 +285,7 @@ def try_routes(settings: Settings, routes: str | Path, study: str) -> list[DryRu
     """
     rules, catalogue = check_routes(routes, settings.models), Catalogue(settings.models)
     with _existing_store(settings) as store:
+        study = find_number(store, study)
         runs = dry_run(store, catalogue, rules, study)
         audit_log.record_command(store, "dicom routes", study)
         return runs

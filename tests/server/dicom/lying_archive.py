@@ -39,6 +39,8 @@ class LyingArchive:
     """Whether it knows the node as a destination."""
     find_status: int | None = None
     """With which it ends a search without a match."""
+    move_status: int | None = None
+    """With which it ends a move whose objects it has sent; None: success."""
     silence: threading.Event | None = None
     """It answers nothing until this is set."""
     title: str = TITLE
@@ -71,7 +73,9 @@ class LyingArchive:
         self.send(event.move_destination, event.request.MessageID if self.message is None else self.message)
         # pynetdicom would send for itself and name the move truly; it has nothing left to send.
         yield "127.0.0.1", self.port
-        yield 0
+        yield 0 if self.move_status is None else 1
+        if self.move_status is not None:
+            yield self.move_status, None
 
     @contextmanager
     def listen(self) -> Iterator[LyingArchive]:

@@ -353,6 +353,8 @@ def test_admins_see_where_results_went_and_send_dead_letters_again(settings: Set
         run = client("POST", "/api/archive/dry-run", json={"study": study}).json()
         assert [each["kind"] for each in run if each["destinations"]] == ["report"]
         assert client("POST", "/api/archive/dry-run", json={"study": "none"}).status_code == 404
+        uid = client.get(f"/api/studies/{study}/identity")["examination"]["study_uid"]
+        assert client("POST", "/api/archive/dry-run", json={"study": uid}).json() == run
         assert client("POST", f"/api/archive/queue/{item['id']}/retry").status_code == 202
         deadline = time.monotonic() + 30
         while len(sent) < 2:

@@ -166,6 +166,7 @@ OTHERS: list[tuple[dict[str, Any], int]] = [
     ({"objects": [radiograph(2, "20240101", PatientBirthDate="19310102")]}, OTHER_PATIENT),
     ({"objects": [radiograph(2, "20240101", PatientName="Roe^Richard")]}, OTHER_PATIENT),
     ({"objects": [radiograph(2, "20240101", PatientID="")]}, OTHER_PATIENT),
+    ({"objects": [radiograph(2, "20240101", PatientID="4712")], "move_status": 0xC000}, OTHER_PATIENT),  # as Orthanc
     ({"objects": [radiograph(3, "20240101")]}, UNEXPECTED),  # another study
     ({"objects": [radiograph(2, "20240101", SeriesInstanceUID="1.2.3.2.3")]}, UNEXPECTED),
     ({"objects": [radiograph(2, "20240507")]}, UNEXPECTED),  # a later one
@@ -192,7 +193,7 @@ def test_what_was_not_asked_for_is_refused(settings: Settings, tmp_path: Path) -
             assert (fetch.taken, fetch.prior) == (0, None)
             if "objects" in lies:
                 assert (fetch.state, fetch.dropped) == ("failed", 1)
-                assert "something else" in fetch.last_error
+                assert "this server refused" in fetch.last_error
                 store.commit(lambda session, row=fetch.id: prior_queue.retry_failed(session, row) and None)
             entries = list_entries(store)
             assert any(entry.action.endswith(f"refused {status:04X}") and entry.status == 422 for entry in entries)

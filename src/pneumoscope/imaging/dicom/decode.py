@@ -62,6 +62,8 @@ def decode(data: bytes, name: str, max_pixels: int, max_bytes: int) -> Plane:
         shape = _read_shape(tags, max_pixels)
         turn = _read_turn(tags)
         facts = dict(metadata(tags, swapped=turn.swap))
+        if any(tags.texts("PatientOrientation")):
+            facts["orientation"] = "stated"
         display = _read_display(tags, shape) if shape.samples == 1 else None
         if display and (lut := display.output) and lut.used_bits != lut.bits:
             facts["lut_bits"], facts["lut_bits_declared"] = lut.used_bits, lut.bits

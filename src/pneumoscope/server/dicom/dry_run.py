@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 
 from pneumoscope.core.errors import UsageError
+from pneumoscope.server.dicom.objects import is_uid
 from pneumoscope.server.dicom.plans import ResultKind
 from pneumoscope.server.dicom.routing import (
     FAILED_ANSWER,
@@ -21,7 +22,7 @@ from pneumoscope.server.dicom.routing import (
 )
 from pneumoscope.server.inference.models import Catalogue, InstalledModel
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import ArchivedObject, Image, StoredPrediction
+from pneumoscope.server.storage.tables import ArchivedObject, Image, StoredPrediction, Study
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies.lookup import get_study
 
@@ -122,6 +123,20 @@ def _decision_of(result: Mapping[str, Any]) -> str:
     if result.get("error"):
         return FAILED_ANSWER
     return REFUSED if result.get("refused") else str(result.get("decision") or "")
+
+
+def find_number(store: Store, study: str) -> str:
+    """Return the number of a study that is named by its number or its StudyInstanceUID.
+
+    Raises:
+        NotFoundError: There is no such study.
+    """
+    query = select(Study.id).where(
+        Study.key == store.secret.lookup_key("study", study.encode()), Study.prior.is_(False)
+    )
+    with store.read() as session:
+        found = session.scalar(query) if is_uid(study) else None
+        return get_study(session, study).id if found is None else found
 
 
 def dry_run(store: Store, catalogue: Catalogue, routes: Routes, study: str) -> list[DryRun]:

@@ -178,7 +178,8 @@ class DicomNode:
         request = association.requestor.primitive
         title = "" if request is None else str(request.calling_ae_title).strip()
         if not self._is_known(title, ipaddress.ip_address(association.requestor.address)):
-            logging.getLogger(__name__).warning("an association was rejected: its peer is not named")
+            words = "an association with %s was rejected: its peer, which calls itself %a, is not named"
+            logging.getLogger(__name__).warning(words, association.requestor.address, title)
             # PS3.8 9.3.4: permanent, by the service user, the calling AE title is not recognised.
             association.acse.send_reject(0x01, 0x01, 0x03)
             association.kill()

@@ -150,13 +150,20 @@ class Priors:
         assert claim.sealed is not None
         target = prior_queue.read_target(self._store.secret, claim.id, claim.sealed)
         here = self._find_here(target.study_uid)  # it was sent meanwhile, or fetched for another study
-        failed = 0 if here is not None else archive.fetch(target, self._title, claim.message)
+        failed, problem = 0, None
+        if here is None:
+            try:
+                failed = archive.fetch(target, self._title, claim.message)
+            except QueryError as error:  # an archive may end a move by an error where this server refused what came
+                problem = error
         with self._store.read() as session:
             row = session.get(PriorFetch, claim.id)
         if row is None:  # its study was erased meanwhile
             return
         if here is None and row.taken == 0 and row.dropped > 0:
-            raise QueryError("sent nothing of what was asked for, but something else.", for_good=True)
+            raise QueryError("sent what this server refused: of another patient, or not asked for.", for_good=True)
+        if problem is not None:
+            raise problem
         if here is None and (row.taken == 0 or failed > row.dropped):
             raise QueryError("sent nothing." if row.taken == 0 else "did not send all images.")
 

@@ -30,7 +30,7 @@ OLDEST = 90.0
 _ALLOWED = (
     "view", "modality", "body_part", "laterality", "sex", "age", "manufacturer",
     "pixel_spacing_row", "pixel_spacing_col", "pixel_spacing_kind", "pixel_aspect_row", "pixel_aspect_col",
-    "largest_value", "portable", "depth", "window", "rescale", "lut_bits", "lut_bits_declared", "exif",
+    "orientation", "largest_value", "portable", "depth", "window", "rescale", "lut_bits", "lut_bits_declared", "exif",
     "colour_share",
 )  # fmt: skip
 _SEALED = ("view", "modality", "body_part", "laterality", "manufacturer", "model")

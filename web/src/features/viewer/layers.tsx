@@ -188,8 +188,8 @@ function Sides({ pane }: { pane: Pane }) {
     bottom: [width / 2, height - 58],
   };
   const where = findSides(view.turn);
-  // Only DICOM states the patient's orientation; for other files it is a convention.
-  const assumed = pane.image.format.toLowerCase() !== "dicom";
+  // Where the file does not state the patient's orientation, as no PNG does, it is a convention.
+  const assumed = pane.image.facts.orientation !== "stated";
   return (
     <g class="view-sides">
       {(["right", "left"] as const).map((side) => {

@@ -19,7 +19,7 @@ from pneumoscope.server.api.schemas.outbound import (
     RuleOut,
 )
 from pneumoscope.server.dicom import outbound_queue
-from pneumoscope.server.dicom.dry_run import dry_run
+from pneumoscope.server.dicom.dry_run import dry_run, find_number
 from pneumoscope.server.errors import ConflictError, ForbiddenError
 from pneumoscope.server.reading.answers import show_predictions
 from pneumoscope.server.studies.lookup import predictions_of
@@ -81,12 +81,13 @@ def try_rules(context: AppContext, user: CurrentAdmin, sent: DryRunIn) -> list[D
     """
     if context.outbound is None:
         raise ConflictError("this server", "sends results nowhere.", "Start it with `dicom_routes`.")
+    study = find_number(context.store, sent.study)
     with context.store.write() as session:
-        rows = predictions_of(session, [sent.study])[sent.study]
+        rows = predictions_of(session, [study])[study]
         withheld = {each.withheld for each in show_predictions(session, context.settings, rows, user.id)} - {None}
     if withheld:
         raise ForbiddenError("the answer", f"is withheld: {min(str(why) for why in withheld)}.", code="withheld")
-    runs = dry_run(context.store, context.catalogue, context.outbound.routes, sent.study)
+    runs = dry_run(context.store, context.catalogue, context.outbound.routes, study)
     return [DryRunOut.model_validate(run, from_attributes=True) for run in runs]
 
 

@@ -47,6 +47,7 @@ class Facts(TypedDict, total=False):
     ]
     pixel_aspect_row: Annotated[float, Field(description="height of a pixel in any unit, where no mm are known")]
     pixel_aspect_col: Annotated[float, Field(description="width of a pixel in the same unit")]
+    orientation: Annotated[Literal["stated"], Field(description="the file says where the patient's sides are")]
     largest_value: Annotated[int, Field(description="of a 16-bit PNG or TIFF, at most 4,095: nearly black")]
     depth: Annotated[int, Field(description="bits in use in a 16-bit PNG or TIFF, as the sender declared them")]
     window: Annotated[Literal["ignored"], Field(description="the file's window is none that the standard allows")]

@@ -67,7 +67,7 @@ class OutboundItemOut(BaseModel):
 class DryRunIn(Sent):
     """The study whose results are routed on trial."""
 
-    study: str = Field(max_length=64)
+    study: str = Field(max_length=64, description="its number, or its StudyInstanceUID")
 
 
 class RuleDecisionOut(BaseModel):
