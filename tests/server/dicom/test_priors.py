@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from pneumoscope.server.dicom import prior_queue, query_retrieve
-from pneumoscope.server.dicom.receive import OTHER_PATIENT, SUCCESS, UNEXPECTED, Sender
+from pneumoscope.server.dicom.receive import DISCARDED, OTHER_PATIENT, OTHER_STUDY, SUCCESS, UNEXPECTED, Sender
 from pneumoscope.server.security.audit_log import list_entries
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.tables import ArrivingObject, PriorFetch, ResultObject, StoredPrediction, Study
@@ -136,6 +136,50 @@ def test_the_newest_earlier_radiographs_of_the_patient_come(
         assert lines.count(("C-FIND of earlier studies", 200)) == 1
 
 
+@pytest.mark.parametrize("retrieve", ["move", "get"])
+def test_a_refused_image_or_another_persons_study_keeps_nothing_else_away(
+    settings: Settings, tmp_path: Path, start_orthanc: Callable[..., Orthanc], retrieve: str
+) -> None:
+    port = free_port()
+    archive = start_orthanc(peers={"us": (US, port)})
+    archive.add(radiograph(2, "20240101", SOPInstanceUID="1.2.3.2.7", ImageType=["DERIVED", "SECONDARY"], value=7))
+    archive.add(radiograph(2, "20240101"))
+    archive.add(radiograph(2, "20240101", SOPInstanceUID="1.2.3.2.9", BurnedInAnnotation="YES", value=9))
+    archive.add(radiograph(3, "20240201", PatientName="Other^Man"))  # of the same number, and newer
+    archive.add(radiograph(1, "20230101"))
+    archive.add(radiograph(9, "20240506"))
+    with asking(settings, tmp_path, archive.port, port=port, retrieve=retrieve) as client:
+        study = receive(client, radiograph(9, "20240506")).study
+        assert work(client) == 3
+        search = search_of(client)
+        assert (search.state, search.taken, search.dropped) == ("done", 2, 1)
+        assert sorted((row.state, row.taken, row.dropped) for row in fetches(client)) == [
+            ("done", 1, 0),
+            ("done", 1, 2),
+        ]
+        dates = [
+            client.get(f"/api/studies/{one['id']}/identity")["examination"]["date"] for one in priors_of(client, study)
+        ]
+        assert sorted(dates) == ["20230101", "20240101"]
+        lines = [(entry.action, entry.status) for entry in list_entries(client.app.state.context.store)]
+        assert ("C-MOVE of an earlier study", 207) in lines
+
+
+def test_an_image_that_is_here_of_somebody_else_is_no_earlier_one(settings: Settings, tmp_path: Path) -> None:
+    """The archive sends, under the header that was asked for, what a modality has sent of another patient."""
+    other = radiograph(8, "20240301", value=1002, PatientID="999", SOPInstanceUID="1.2.3.2.1")
+    with beside_a_liar(settings, tmp_path) as (client, archive):
+        receive(client, other)
+        study = receive(client, radiograph(9, "20240506")).study
+        work(client)
+        assert archive.answers == [DISCARDED]
+        (fetch,) = fetches(client)
+        assert (fetch.state, fetch.taken, fetch.dropped, fetch.prior) == ("failed", 0, 1, None)
+        assert priors_of(client, study) == []
+        refused = f"C-STORE of an earlier study refused {OTHER_STUDY:04X}"
+        assert refused in {entry.action for entry in list_entries(client.app.state.context.store)}
+
+
 @contextmanager
 def beside_a_liar(
     settings: Settings, folder: Path, *, retry: dict[str, float] | None = None, **lies: Any
@@ -188,7 +232,8 @@ def test_what_was_not_asked_for_is_refused(settings: Settings, tmp_path: Path) -
             vars(archive).update({**usual, "answers": []} | lies)
             time.sleep(0.03)  # longer than the longest pause
             assert work(client, 1) == 1
-            assert archive.answers == [status], lies
+            # What belongs to a move under way is discarded with a warning, so that the archive goes on with the move.
+            assert archive.answers == [DISCARDED if "objects" in lies else status], lies
             (fetch,) = fetches(client)
             assert (fetch.taken, fetch.prior) == (0, None)
             if "objects" in lies:
@@ -209,6 +254,7 @@ def test_a_match_that_was_not_asked_for_is_dropped(settings: Settings, tmp_path:
     matches = [
         study_match(2, PatientID="4712"),
         study_match(2, PatientBirthDate="19310102"),
+        study_match(2, PatientName="Other^Man"),
         study_match(2, IssuerOfPatientID="OTHER"),
         study_match(2, date="20100101"),
         study_match(2, StudyInstanceUID="1.2.x"),

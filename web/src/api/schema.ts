@@ -1706,7 +1706,10 @@ export interface components {
          * @description The study whose results are routed on trial.
          */
         DryRunIn: {
-            /** Study */
+            /**
+             * Study
+             * @description its number, or its StudyInstanceUID
+             */
             study: string;
         };
         /**
@@ -1825,6 +1828,12 @@ export interface components {
             manufacturer?: string;
             /** Modality */
             modality?: string;
+            /**
+             * Orientation
+             * @description the file says where the patient's sides are
+             * @constant
+             */
+            orientation?: "stated";
             /**
              * Pixel Aspect Col
              * @description width of a pixel in the same unit

@@ -39,6 +39,12 @@ def has_unasked(session: Transaction, destination: str) -> bool:
     return session.connection().execute(_ANY_UNASKED, {"where": destination, "time": now()}).first() is not None
 
 
+def ask_again(session: Transaction) -> None:
+    """Have all be asked about soon whose request was under way: its answer may have met a server that had stopped."""
+    asked = and_(_TABLE.c.state == "sent", _TABLE.c.request.is_not(None))
+    session.connection().execute(update(_TABLE).where(asked).values(ask_at=now()))
+
+
 def begin_request(session: Transaction, destination: str, request: str, retry: RetryRule) -> list[tuple[str, str]]:
     """Write down a request about what was sent to a destination; return SOP class and instance of each object.
 

@@ -63,6 +63,7 @@ class Outbound:
     def start(self) -> None:
         """Start to send."""
         outbound_queue.requeue_sending(self._store)
+        self._store.commit(commitment.ask_again)
         self._store.commit(partial(outbound_queue.give_up, destinations=list(self.routes.destinations)))
         for thread in self._threads:
             thread.start()

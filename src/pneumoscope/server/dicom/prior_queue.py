@@ -157,10 +157,11 @@ def count_taken(session: Transaction, row: str, size: int, prior: str) -> None:
     session.connection().execute(update(_TABLE).where(_TABLE.c.id == row).values(more))
 
 
-def count_dropped(session: Transaction, row: str) -> None:
-    """Write down that something came that was not asked for."""
-    more = {"dropped": _TABLE.c.dropped + 1}
-    session.connection().execute(update(_TABLE).where(_TABLE.c.id == row).values(more))
+def count_dropped(session: Transaction, row: str) -> int:
+    """Write down that something came that was not asked for; return how many objects came so far."""
+    connection = session.connection()
+    connection.execute(update(_TABLE).where(_TABLE.c.id == row).values(dropped=_TABLE.c.dropped + 1))
+    return connection.execute(select(_TABLE.c.taken + _TABLE.c.dropped).where(_TABLE.c.id == row)).scalar() or 0
 
 
 def release(session: Transaction, claim: PriorClaim) -> None:

@@ -20,9 +20,11 @@ from pneumoscope.server.dicom.objects import check_prior, load_header
 from pneumoscope.server.dicom.prior_rule import PriorRule
 from pneumoscope.server.dicom.query_retrieve import StudyInHand
 from pneumoscope.server.dicom.receive import (
+    DISCARDED,
     FAILED,
     OTHER_PATIENT,
     OTHER_PIXELS,
+    OTHER_STUDY,
     OUT_OF_RESOURCES,
     SUCCESS,
     TOO_BUSY,
@@ -107,7 +109,10 @@ class PriorReceiver:
             self._receiver.record_refusal(sender, receipt)
             if fetch is not None and receipt.status not in _FOR_A_WHILE:  # those the archive may send again
                 row = fetch.row
-                self._store.commit(lambda session: prior_queue.count_dropped(session, row))
+                came = self._store.commit(lambda session: prior_queue.count_dropped(session, row))
+                # A failure would end the whole move at some archives, Orthanc among them, with the next images unsent.
+                if came <= MOST_OBJECTS:
+                    return replace(receipt, status=DISCARDED)
         return receipt
 
     def _reject(self) -> Receipt:
@@ -160,6 +165,11 @@ class PriorReceiver:
             study, known_pixels = known
             if known_pixels != pixels:
                 return Receipt(OTHER_PIXELS, "Another object here has its SOPInstanceUID (0008,0018).", study), None
+            here = session.get_one(Study, study)
+            if here.key != secret.lookup_key("study", header.study_uid.encode()):
+                return Receipt(OTHER_STUDY, "It is here in another study (StudyInstanceUID, 0020,000D).", study), None
+            if here.patient != session.get_one(Study, row.study).patient:
+                return Receipt(OTHER_PATIENT, "It is here with another patient.", study), None
             prior_queue.count_taken(session, row.id, len(data), study)
             return Receipt(SUCCESS, study=study), None
         if session.get(RejectedObject, key) is not None:

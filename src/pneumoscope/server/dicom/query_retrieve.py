@@ -21,6 +21,7 @@ from pneumoscope.server.dicom.objects import ANALYSED, is_uid
 from pneumoscope.server.dicom.pdu_limits import PduLimits
 from pneumoscope.server.dicom.prior_queue import FETCH_SECONDS, PriorTarget
 from pneumoscope.server.dicom.prior_rule import PriorRule
+from pneumoscope.server.studies.patients import is_other_person
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -39,7 +40,7 @@ MODELS = {
 KEYS = {
     "STUDY": (
         ("PatientID", "IssuerOfPatientID", "StudyDate", "ModalitiesInStudy"),
-        ("StudyTime", "StudyInstanceUID", "PatientBirthDate"),
+        ("StudyTime", "StudyInstanceUID", "PatientBirthDate", "PatientName"),
     ),
     "SERIES": (("StudyInstanceUID",), ("SeriesInstanceUID", "Modality", "BodyPartExamined")),
 }
@@ -76,6 +77,7 @@ class StudyInHand:
     patient_id: str
     issuer: str
     birth_date: str
+    name: str
     study_uid: str
     date: str
     """Of the study, as YYYYMMDD."""
@@ -100,6 +102,7 @@ class StudyInHand:
             patient_id=patient_id,
             issuer=text("IssuerOfPatientID"),
             birth_date=_plain_date(text("PatientBirthDate")),
+            name=text("PatientName"),
             study_uid=text("StudyInstanceUID"),
             date=date.strftime("%Y%m%d"),
             time=_plain_time(text("StudyTime")),
@@ -341,11 +344,11 @@ def _study_keys(study: StudyInHand, dates: str, modality: str) -> Dataset:
 
 def _is_patient(study: StudyInHand, text: Callable[[str], str]) -> bool:
     """Return whether a match is the patient that was asked for: what it does not say contradicts nothing."""
-    birth_date = _plain_date(text("PatientBirthDate"))
+    stated = {"patient_name": text("PatientName"), "birth_date": _plain_date(text("PatientBirthDate"))}
     return (
         text("PatientID") == study.patient_id
         and text("IssuerOfPatientID") in ("", study.issuer)
-        and birth_date in ("", study.birth_date or birth_date)
+        and not is_other_person({"patient_name": study.name, "birth_date": study.birth_date}, stated)
     )
 
 
@@ -360,11 +363,13 @@ def _failure(what: str, code: int | None) -> QueryError:
 
 def _reader_of(tags: Dataset) -> Callable[[str], str]:
     """Return what reads a value as text; a malformed value says nothing."""
+    from pydicom.multival import MultiValue
 
     def text(keyword: str) -> str:
         try:
             with suppress_warnings():
-                return str(tags.get(keyword) or "").strip(" \0")
+                value = tags.get(keyword) or ""
+                return ("\\".join(map(str, value)) if isinstance(value, MultiValue) else str(value)).strip(" \0")
         except Exception:  # pydicom converts on access, and a malformed value can fail in many ways
             return ""
 

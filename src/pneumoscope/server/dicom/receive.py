@@ -65,6 +65,8 @@ OTHER_PIXELS = 0xC006
 OTHER_STUDY = 0xC007
 UNEXPECTED = 0xC008
 FAILED = 0xC010
+DISCARDED = 0xB006
+"""A warning of the standard (Elements Discarded, PS3.4 B.2.3); other than a failure it ends no archive's C-MOVE."""
 STATUSES: Mapping[int, str] = MappingProxyType(
     {
         SUCCESS: "the object is on the disk and its predictions are queued, or both were so before",
@@ -81,6 +83,7 @@ STATUSES: Mapping[int, str] = MappingProxyType(
         OTHER_STUDY: "the same object is here in another study",
         UNEXPECTED: "it is of a C-MOVE that this server has not under way, or is not what was asked for there",
         FAILED: "another failure, of which the server's log says more",
+        DISCARDED: "it came because this server asked for its study, and is not kept; the audit log has its status",
     }
 )
 """What each status means."""

@@ -196,6 +196,8 @@ def _read_exam(data: bytes, name: str, max_bytes: int) -> tuple[Exam, str]:
     The parser is the one that the pixels came through: a second one could take another transfer syntax, or inflate
     without a limit.
     """
+    from pydicom.multival import MultiValue
+
     from pneumoscope.imaging.dicom.file import parse
 
     with suppress_warnings():
@@ -203,7 +205,9 @@ def _read_exam(data: bytes, name: str, max_bytes: int) -> tuple[Exam, str]:
 
         def text(keyword: str) -> str:
             try:
-                return str(tags.get(keyword) or "").strip()[:256]
+                value = tags.get(keyword) or ""
+                several = isinstance(value, MultiValue)  # a backslash in a number parts it
+                return ("\\".join(map(str, value)) if several else str(value)).strip()[:256]
             except Exception as error:  # pydicom converts on access, and a malformed value can fail in many ways
                 problem = f"its DICOM tag {keyword} is malformed."
                 raise ImageError(name, problem, "Correct it at its source.", code="damaged") from error
