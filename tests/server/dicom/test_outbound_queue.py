@@ -141,6 +141,9 @@ def test_commitments(shared_store: Store) -> None:
     asked = shared_store.commit(lambda session: commitment.begin_request(session, "research", "1.2.3", retry))
     assert {uid for _, uid in asked} == set(uids)
     assert not shared_store.commit(lambda session: commitment.begin_request(session, "research", "1.2.4", retry))
+    shared_store.commit(commitment.ask_again)  # a server has started: the answer may have met the one before
+    asked = shared_store.commit(lambda session: commitment.begin_request(session, "research", "1.2.3", retry))
+    assert {uid for _, uid in asked} == set(uids)
 
     def report(request: str, kept: list[str], failed: dict[str, int]) -> int:
         return shared_store.commit(lambda session: commitment.write_report(session, request, kept, failed, retry))

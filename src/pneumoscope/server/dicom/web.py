@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import select, tuple_
 
 from pneumoscope.server.dicom.association import PLAIN_SYNTAXES
+from pneumoscope.server.dicom.frames import MEDIA_TYPES
 from pneumoscope.server.dicom.kept import read_copy
 from pneumoscope.server.dicom.matching import ATTRIBUTES, Tags, WebQuery, list_values, split_uids
 from pneumoscope.server.dicom.results import export_result, read_result
@@ -335,7 +336,7 @@ def _list_level(
 
 def _where_pixels_are(one: WebObject, base: str) -> Tags:
     """Return the element of an image's pixels, with the address at which they can be had; of other objects nothing."""
-    if not one.blob:
+    if not one.blob or one.syntax not in MEDIA_TYPES:
         return {}
     # OB where the pixels are compressed, else OW, which 8 bits may have too (PS3.5 A.2 and 8.2).
     vr = "OW" if one.syntax in PLAIN_SYNTAXES else "OB"

@@ -173,18 +173,17 @@ def retrieve_frames(
     (one,) = _find(request, context, user, study_uid, series_uid, sop_uid)
     if not one.blob:
         raise NotFoundError("frame", "is not kept here.", "Ask the archive that sent it, or take the rendered image.")
-    if set(frames.split(",")) != {"1"}:
-        raise NotFoundError("frame", "is not there: an image has one.", "Ask for frame 1.")
+    if frames != "1":
+        raise NotFoundError("frame", "is not there: an image has one.", "Ask for frame 1, once.")
     frame = read_frame(read_copy(context.store, one.blob), one.syntax)
     ranges = read_accept(request)
     # A viewer that asks for octets of any syntax takes those of a compressed one too.
     as_octets = ANY in _syntaxes_of(request, MULTIPART, OCTETS, default="")
     for kind in (frame.kind, OCTETS) if as_octets else (frame.kind,):
         if {frame.syntax, ANY} & _syntaxes_of(request, MULTIPART, kind):
-            contents = [frame.content] * len(frames.split(","))
-            body, media_type = join_parts(contents, kind, f"{kind}; transfer-syntax={frame.syntax}")
+            body, media_type = join_parts([frame.content], kind, f"{kind}; transfer-syntax={frame.syntax}")
             return StreamingResponse(body, media_type=media_type)
-    if quality_of([one for one in ranges if one.kind != "*/*"], frame.kind) and frames == "1":
+    if quality_of([one for one in ranges if one.kind != "*/*"], frame.kind):
         return Response(frame.content, media_type=f"{frame.kind}; transfer-syntax={frame.syntax}")
     raise not_acceptable(f'{MULTIPART}; type="{frame.kind}"; transfer-syntax={frame.syntax}')
 
