@@ -180,6 +180,17 @@ def test_an_image_that_is_here_of_somebody_else_is_no_earlier_one(settings: Sett
         assert refused in {entry.action for entry in list_entries(client.app.state.context.store)}
 
 
+@pytest.mark.parametrize("number", ["", "47*", "47\\11"])
+def test_a_study_about_which_nothing_can_be_asked_is_no_failed_search(
+    settings: Settings, tmp_path: Path, number: str
+) -> None:
+    with beside_a_liar(settings, tmp_path) as (client, archive):
+        receive(client, radiograph(9, "20240506", PatientID=number))
+        work(client)
+        assert {(row.state, row.found) for row in rows(client, PriorFetch)} <= {("done", 0)}
+        assert archive.keys == []
+
+
 @contextmanager
 def beside_a_liar(
     settings: Settings, folder: Path, *, retry: dict[str, float] | None = None, **lies: Any

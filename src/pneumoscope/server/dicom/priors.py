@@ -125,8 +125,14 @@ class Priors:
         return True
 
     def _search(self, archive: ArchiveQuery, claim: PriorClaim) -> None:
-        with self._store.read() as session:
-            study = read_in_hand(self._store, session, claim.study)
+        try:
+            with self._store.read() as session:
+                study = read_in_hand(self._store, session, claim.study)
+        except QueryError as error:  # to ask again would change nothing
+            logging.getLogger(__name__).info("a search for earlier studies: the archive %s", error.problem)
+            figures = {"found": 0, "taken": 0, "dropped": 0}
+            self._store.commit(lambda session: prior_queue.finish(session, claim, **figures), exclusive=True)
+            return
         if study is None:  # erased meanwhile
             return
         matches = archive.find_priors(study, lambda uid: self._find_here(uid) is not None)
