@@ -119,7 +119,7 @@ def test_the_earliest_date() -> None:
     ],
 )
 def test_which_study_is_the_earlier_one(date: str, time: str, earlier: bool) -> None:
-    assert StudyInHand("1", "", "", "1.2", "20240506", "101500").is_after(date, time) == earlier
+    assert StudyInHand("1", "", "", "", "1.2", "20240506", "101500").is_after(date, time) == earlier
 
 
 @pytest.mark.parametrize(
