@@ -81,6 +81,7 @@ export class GraphWorker {
   readonly #waiting = new Map<number, { resolve: (reply: GraphReply) => void; reject: (error: Error) => void }>();
   #next = 0;
   #graphs = 0;
+  #failure: Error | null = null;
 
   constructor(threads: number) {
     this.#worker = new Worker(new URL("./graph.worker.ts", import.meta.url), { type: "module" });
@@ -91,10 +92,13 @@ export class GraphWorker {
       else asked?.resolve(data.reply);
     };
     this.#worker.onerror = (event) => {
-      for (const { reject } of this.#waiting.values()) reject(new Error(event.message || "the worker has stopped"));
+      // It answers no more, and neither does what is asked later.
+      const failure = new Error(event.message || "the worker has stopped");
+      this.#failure = failure;
+      for (const { reject } of this.#waiting.values()) reject(failure);
       this.#waiting.clear();
     };
-    void this.#ask({ kind: "start", threads });
+    this.#ask({ kind: "start", threads }).catch(() => undefined); // what is asked next says so
   }
 
   async load(model: Uint8Array<ArrayBuffer>): Promise<Graph> {
@@ -110,6 +114,7 @@ export class GraphWorker {
   }
 
   #ask(request: GraphRequest, moved: Transferable[] = []): Promise<GraphReply> {
+    if (this.#failure) return Promise.reject(this.#failure);
     const id = this.#next++;
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject });
