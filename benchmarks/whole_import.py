@@ -87,7 +87,7 @@ def memory(process: psutil.Process) -> int:
 
 
 def run(command: list[str], environment: dict[str, str], kill_after: float | None = None) -> dict[str, float]:
-    """Run a command of the package; return its time, processor time (GNU rusage of children) and largest memory."""
+    """Run a command of the package; return its time, processor time (`getrusage` of children) and largest memory."""
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     with tempfile.TemporaryFile() as output:
         child = subprocess.Popen(

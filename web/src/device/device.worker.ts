@@ -1,6 +1,7 @@
 // The worker that decodes files and runs the networks, so that the page stays responsive. It sends nothing anywhere:
 // its only requests are for this app's own scripts and WebAssembly.
 import type { ClassifierCard, GatekeeperCard, ListedBundle, LungsCard } from "./bundle";
+import { answerInTurn } from "./calls";
 import { decode } from "./decode";
 import { type Graph, GraphWorker, OwnGraph, RUNTIME, startRuntime } from "./graph";
 import { toRuns } from "./lungs";
@@ -168,24 +169,14 @@ function hex(buffer: ArrayBuffer): string {
   return Array.from(new Uint8Array(buffer), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function answer(request: Request): Promise<Reply> {
+async function answer(request: Request): Promise<Reply> {
   if (request.kind === "load") return load(request);
   return request.kind === "predict" ? predict(request) : measure(request);
 }
 
-// One after the other: a graph's session runs one image at a time.
-let queue: Promise<unknown> = Promise.resolve();
-self.onmessage = ({ data }: MessageEvent<{ id: number; request: Request }>) => {
-  queue = queue.then(async () => {
-    let reply: Reply;
-    try {
-      reply = await answer(data.request);
-    } catch (error) {
-      const problem = error instanceof FileProblem ? error : null;
-      const message = error instanceof Error ? error.message : String(error);
-      const code = error instanceof DownloadProblem ? DAMAGED : (problem?.code ?? "error");
-      reply = { kind: "failed", code, values: problem?.values ?? {}, message };
-    }
-    self.postMessage({ id: data.id, reply });
-  });
-};
+answerInTurn<Request, Reply>(answer, (error) => {
+  const problem = error instanceof FileProblem ? error : null;
+  const message = error instanceof Error ? error.message : String(error);
+  const code = error instanceof DownloadProblem ? DAMAGED : (problem?.code ?? "error");
+  return { kind: "failed", code, values: problem?.values ?? {}, message };
+});

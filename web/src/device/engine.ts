@@ -1,5 +1,6 @@
 // The page's side of the worker.
 
+import { WorkerCalls } from "./calls";
 import { type Answered, DAMAGED, type Failed, type Loaded, type Measured, type Reply, type Request } from "./messages";
 import { DownloadProblem, listKept } from "./store";
 
@@ -14,34 +15,14 @@ export class DeviceProblem extends Error {
   }
 }
 
-let worker: Worker | null = null;
-let next = 0;
-const waiting = new Map<number, { resolve: (reply: Reply) => void; reject: (error: unknown) => void }>();
-
-function start(): Worker {
-  if (worker) return worker;
-  const made = new Worker(new URL("./device.worker.ts", import.meta.url), { type: "module" });
-  made.onmessage = ({ data }: MessageEvent<{ id: number; reply: Reply }>) => {
-    waiting.get(data.id)?.resolve(data.reply);
-    waiting.delete(data.id);
-  };
-  made.onerror = (event) => {
-    // It is gone, with all that it held: the next request starts another one.
-    for (const { reject } of waiting.values()) reject(new Error(event.message || "the worker has stopped"));
-    waiting.clear();
-    made.terminate();
-    worker = null;
-  };
-  worker = made;
-  return made;
-}
+let calls: WorkerCalls<Request, Reply> | null = null;
 
 async function ask<R extends Reply>(request: Request): Promise<R> {
-  const id = next++;
-  const reply = await new Promise<Reply>((resolve, reject) => {
-    waiting.set(id, { resolve, reject });
-    start().postMessage({ id, request });
+  // After a failure the next request starts another worker.
+  calls ??= new WorkerCalls(new Worker(new URL("./device.worker.ts", import.meta.url), { type: "module" }), () => {
+    calls = null;
   });
+  const reply = await calls.ask(request);
   if (reply.kind === "failed")
     throw reply.code === DAMAGED ? new DownloadProblem("damaged", reply.message) : new DeviceProblem(reply);
   return reply as R;
@@ -52,7 +33,7 @@ let ready: { key: string; done: Promise<Loaded> } | null = null;
 /** Load gatekeeper, lungs and these classifiers, of those that are kept; a second call with the same ones waits. */
 export function loadModels(identities: readonly string[]): Promise<Loaded> {
   const key = [...identities].sort().join();
-  if (ready?.key === key && worker) return ready.done;
+  if (ready?.key === key && calls) return ready.done;
   const done = listKept().then((kept) =>
     ask<Loaded>({
       kind: "load",

@@ -3,6 +3,7 @@
 import ortScript from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
 import ortBinary from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import * as ort from "onnxruntime-web/wasm";
+import { WorkerCalls } from "./calls";
 import type { Plane } from "./picture";
 
 export type Values = Record<string, { data: Float32Array; dims: readonly number[] }>;
@@ -77,27 +78,11 @@ export type GraphReply = { inputs: readonly string[] } | Values | { problem: str
 
 /** The worker beside this one. */
 export class GraphWorker {
-  readonly #worker: Worker;
-  readonly #waiting = new Map<number, { resolve: (reply: GraphReply) => void; reject: (error: Error) => void }>();
-  #next = 0;
+  readonly #calls: WorkerCalls<GraphRequest, GraphReply>;
   #graphs = 0;
-  #failure: Error | null = null;
 
   constructor(threads: number) {
-    this.#worker = new Worker(new URL("./graph.worker.ts", import.meta.url), { type: "module" });
-    this.#worker.onmessage = ({ data }: MessageEvent<{ id: number; reply: GraphReply }>) => {
-      const asked = this.#waiting.get(data.id);
-      this.#waiting.delete(data.id);
-      if (data.reply && "problem" in data.reply) asked?.reject(new Error(String(data.reply.problem)));
-      else asked?.resolve(data.reply);
-    };
-    this.#worker.onerror = (event) => {
-      // It answers no more, and neither does what is asked later.
-      const failure = new Error(event.message || "the worker has stopped");
-      this.#failure = failure;
-      for (const { reject } of this.#waiting.values()) reject(failure);
-      this.#waiting.clear();
-    };
+    this.#calls = new WorkerCalls(new Worker(new URL("./graph.worker.ts", import.meta.url), { type: "module" }));
     this.#ask({ kind: "start", threads }).catch(() => undefined); // what is asked next says so
   }
 
@@ -113,12 +98,9 @@ export class GraphWorker {
     };
   }
 
-  #ask(request: GraphRequest, moved: Transferable[] = []): Promise<GraphReply> {
-    if (this.#failure) return Promise.reject(this.#failure);
-    const id = this.#next++;
-    return new Promise((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      this.#worker.postMessage({ id, request }, moved);
-    });
+  async #ask(request: GraphRequest, moved: Transferable[] = []): Promise<GraphReply> {
+    const reply = await this.#calls.ask(request, moved);
+    if (reply && "problem" in reply) throw new Error(String(reply.problem));
+    return reply;
   }
 }

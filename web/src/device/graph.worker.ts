@@ -1,5 +1,6 @@
 // A worker that runs classifiers' graphs while the worker that started it judges the image. It makes no request but for
 // ONNX Runtime's own files.
+import { answerInTurn } from "./calls";
 import { type Graph, type GraphReply, type GraphRequest, OwnGraph, startRuntime } from "./graph";
 
 const graphs = new Map<number, Graph>();
@@ -22,16 +23,6 @@ async function answer(request: GraphRequest): Promise<GraphReply> {
   return null;
 }
 
-// One after the other: a graph's session runs one image at a time.
-let queue: Promise<unknown> = Promise.resolve();
-self.onmessage = ({ data }: MessageEvent<{ id: number; request: GraphRequest }>) => {
-  queue = queue.then(async () => {
-    let reply: GraphReply;
-    try {
-      reply = await answer(data.request);
-    } catch (error) {
-      reply = { problem: error instanceof Error ? error.message : String(error) };
-    }
-    self.postMessage({ id: data.id, reply });
-  });
-};
+answerInTurn<GraphRequest, GraphReply>(answer, (error) => ({
+  problem: error instanceof Error ? error.message : String(error),
+}));

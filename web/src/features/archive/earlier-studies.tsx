@@ -100,9 +100,9 @@ function FetchTable({ rows, retry }: { rows: Fetch[]; retry: (item: string) => P
         <tbody>
           {rows.map((one) => (
             <tr key={one.id}>
-              <td>{formatDateTime(one.queued)}</td>
-              <td>{t(`archive.earlier.${one.what}`)}</td>
-              <td>
+              <td data-label={t("archive.at")}>{formatDateTime(one.queued)}</td>
+              <td data-label={t("archive.what")}>{t(`archive.earlier.${one.what}`)}</td>
+              <td data-label={t("archive.outcome")}>
                 <Badge tone={TONES[one.state]}>{t(`archive.earlier.${one.state}`)}</Badge> {describeCounts(one)}{" "}
                 {one.state !== "done" && one.attempts > 0 && t("archive.attempts", { count: one.attempts })}
                 {one.next_attempt && <> {t("archive.next", { at: formatDateTime(one.next_attempt) })}</>}
@@ -112,7 +112,7 @@ function FetchTable({ rows, retry }: { rows: Fetch[]; retry: (item: string) => P
                   </span>
                 )}
               </td>
-              <td>
+              <td data-label={t("archive.study")}>
                 <a href={href.study(one.study)}>{t("archive.open-study")}</a>
               </td>
               <td>
