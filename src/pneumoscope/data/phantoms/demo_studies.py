@@ -69,7 +69,9 @@ def draw_studies_in_process(folder: Path) -> Iterator[Iterator[Path]]:
     try:
         yield pool.map(partial(draw_study, folder, SIZE), range(len(STUDIES) + 1))
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        # At most one drawing is waited for. A pool that is still closing when Python ends can fail there: its end
+        # writes to a pipe that the pool's thread closes (EBADF, seen in Python 3.11).
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def draw_study(folder: Path, size: int, number: int) -> Path:
