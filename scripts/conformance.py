@@ -15,17 +15,20 @@ from pydicom.charset import python_encoding
 from pydicom.uid import UID
 
 from pneumoscope.server.api.routes import dicomweb
-from pneumoscope.server.dicom import association, matching, node, receive, report, web_store
-from pneumoscope.server.dicom.association import COMMITMENT, IMAGE_SYNTAXES, PLAIN_SYNTAXES
-from pneumoscope.server.dicom.frames import MEDIA_TYPES
-from pneumoscope.server.dicom.objects import ANALYSED, SERIES
-from pneumoscope.server.dicom.place import MANUFACTURER
-from pneumoscope.server.dicom.prior_queue import FETCH_SECONDS
-from pneumoscope.server.dicom.prior_receive import MOST_OBJECTS
-from pneumoscope.server.dicom.query_retrieve import FIND, GET, KEYS, MODELS, MOST_MATCHES, MOVE
-from pneumoscope.server.dicom.results import ResultKind
-from pneumoscope.server.dicom.returned import RETURNED
-from pneumoscope.server.dicom.sop_classes import KEY_OBJECTS
+from pneumoscope.server.dicom.calling import association
+from pneumoscope.server.dicom.calling.association import COMMITMENT, IMAGE_SYNTAXES, PLAIN_SYNTAXES
+from pneumoscope.server.dicom.calling.prior_queue import FETCH_SECONDS
+from pneumoscope.server.dicom.calling.query_retrieve import FIND, GET, KEYS, MODELS, MOST_MATCHES, MOVE
+from pneumoscope.server.dicom.objects.analysed import ANALYSED, SERIES
+from pneumoscope.server.dicom.objects.place import MANUFACTURER
+from pneumoscope.server.dicom.objects.sop_classes import KEY_OBJECTS
+from pneumoscope.server.dicom.receiving import node, receive
+from pneumoscope.server.dicom.receiving.prior_receive import MOST_OBJECTS
+from pneumoscope.server.dicom.receiving.returned import RETURNED
+from pneumoscope.server.dicom.results import report
+from pneumoscope.server.dicom.results.making import ResultKind
+from pneumoscope.server.dicom.web import matching, stow
+from pneumoscope.server.dicom.web.frames import MEDIA_TYPES
 from pneumoscope.server.settings import DicomSettings
 
 _LEVELS: Sequence[matching.Level] = ("study", "series", "instance")
@@ -156,7 +159,7 @@ def _web() -> Iterable[str]:
         `limit`, `offset`, `includefield`; `fuzzymatching` is answered with a Warning. Statuses of a search: 200,
         204 (nothing found), 403, 406, 422 (an attribute that is not matched or comes twice, a UID, date or
         time of another form). Of storing: 200, 202, 409, 413, 415, 422, 503; FailureReason is a status of C-STORE, or
-        {web_store.SOP_CLASS_NOT_SUPPORTED:04X}. Of retrieving: 200, 206, 403, 404, 406. Images have metadata;
+        {stow.SOP_CLASS_NOT_SUPPORTED:04X}. Of retrieving: 200, 206, 403, 404, 406. Images have metadata;
         their files are kept, and can be retrieved, with `--dicom-keep-files`. Files come in the transfer syntax in
         which they came, frames too: nothing is transcoded, and a range of Accept without `transfer-syntax` takes what
         there is. `rendered` takes `viewport` (width, height) and `quality`, and gives image/jpeg or image/png.

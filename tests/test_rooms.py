@@ -121,19 +121,23 @@ SERVER_PARTS = (
 """The server's packages and modules in order: each imports only from itself and from those before it."""
 
 
-def server_part_of(module: str) -> int:
-    """Position of a module of the server in SERVER_PARTS."""
-    return SERVER_PARTS.index(module.split(".")[1])
+DICOM_PARTS = ("objects", "results", "routing", "calling", "receiving", "web")
+"""The packages of `server/dicom` in order, likewise."""
 
 
-def test_imports_within_the_server_follow_the_order_of_its_parts() -> None:
+@pytest.mark.parametrize(("package", "parts"), [("server", SERVER_PARTS), ("server.dicom", DICOM_PARTS)])
+def test_imports_within_a_package_follow_the_order_of_its_parts(package: str, parts: tuple[str, ...]) -> None:
+    def position(module: str) -> int:
+        return parts.index(module.removeprefix(f"{package}.").split(".")[0])
+
+    inside = [module for module in modules() if module.startswith(f"{package}.")]
     later = {
         (module, other)
-        for module in modules()
-        if module.startswith("server.")
-        for other in own_modules(imports(module))
-        if other.startswith("server.") and server_part_of(other) > server_part_of(module)
+        for module in inside
+        for other in own_modules(imports(module)) & set(inside)
+        if position(other) > position(module)
     }
+    assert inside
     assert not later, f"(module, module of a later part): {sorted(later)}"
 
 

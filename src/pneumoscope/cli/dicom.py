@@ -12,7 +12,7 @@ from pneumoscope.cli.formatting import print_json
 from pneumoscope.cli.options import AsJson, Database, Home, Secret
 
 if TYPE_CHECKING:
-    from pneumoscope.server.dicom.prior_rule import PriorRule
+    from pneumoscope.server.dicom.routing.prior_rule import PriorRule
 
 app = typer.Typer(help="Check where a server's results go as DICOM objects.", no_args_is_help=True)
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
         set_password,
         try_routes,
     )
-    from pneumoscope.server.dicom.dry_run import DryRun
-    from pneumoscope.server.dicom.routing import Routes
+    from pneumoscope.server.dicom.routing.dry_run import DryRun
+    from pneumoscope.server.dicom.routing.routes import Routes
     from pneumoscope.server.reading.exports import ReadExport
     from pneumoscope.server.reading.monitor import MonitorReport
     from pneumoscope.server.reading.report import SiteReport

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from pneumoscope.core.arguments import argument, check_arguments
 from pneumoscope.core.errors import UsageError
-from pneumoscope.server.dicom.dry_run import DryRun, check_models, dry_run, find_number
-from pneumoscope.server.dicom.routing import Routes, read_routes
-from pneumoscope.server.dicom.routing_terms import check_terms, note_unknown_decisions
+from pneumoscope.server.dicom.routing.dry_run import DryRun, check_models, dry_run, find_number
+from pneumoscope.server.dicom.routing.routes import Routes, read_routes
+from pneumoscope.server.dicom.routing.terms import check_terms, note_unknown_decisions
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.exports import ReadExport, export_reads
 from pneumoscope.server.reading.monitor import MonitorReport, check_monitor, watch

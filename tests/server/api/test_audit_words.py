@@ -9,7 +9,7 @@ import pytest
 from fastapi.routing import APIRoute
 
 from pneumoscope.server.api.routes import ROUTERS
-from pneumoscope.server.dicom.receive import PRIOR
+from pneumoscope.server.dicom.receiving.receive import PRIOR
 
 CATALOGUES = Path(__file__).parents[3] / "web" / "src" / "i18n"
 OF_PEERS = {"C-STORE", "STOW-RS", "C-STORE of an own result", "C-STORE of a corrected header", PRIOR}

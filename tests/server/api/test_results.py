@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pneumoscope.server.dicom.results import make_results, read_result
+from pneumoscope.server.dicom.results.making import make_results, read_result
 from pneumoscope.server.security.audit_log import list_entries
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.tables import Display

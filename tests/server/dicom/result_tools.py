@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pneumoscope.server.dicom.receive import SUCCESS, Receipt, Sender
+from pneumoscope.server.dicom.receiving.receive import SUCCESS, Receipt, Sender
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.settings import DicomSettings, Settings
 from server.client import Client

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from pneumoscope.server.dicom.receive import (
+from pneumoscope.server.dicom.receiving.receive import (
     NEVER_ANALYSED,
     NO_IMAGE,
     OTHER_PATIENT,

@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pneumoscope.server.dicom.association import COMMITMENT, COMMITMENT_INSTANCE, judge_status
+from pneumoscope.server.dicom.calling.association import COMMITMENT, COMMITMENT_INSTANCE, judge_status
 from pneumoscope.server.settings import Settings
 from server.dicom.orthanc import TITLE, Orthanc
 from server.dicom.test_outbound import hand_on, items, refusing, sending, wait_for

@@ -10,8 +10,8 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from pneumoscope.server.dicom import receive
-from pneumoscope.server.dicom.receive import Receipt, Sender
+from pneumoscope.server.dicom.receiving import receive
+from pneumoscope.server.dicom.receiving.receive import Receipt, Sender
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.settings import DicomSettings, Settings
 from pneumoscope.server.storage.tables import ArchivedObject

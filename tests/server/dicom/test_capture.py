@@ -11,9 +11,9 @@ import pydicom
 import pytest
 
 from pneumoscope.core.errors import UsageError
-from pneumoscope.server.dicom.objects import SERIES, find_unsuitability
-from pneumoscope.server.dicom.plans import kinds_of
-from pneumoscope.server.dicom.results import make_results, read_result
+from pneumoscope.server.dicom.objects.analysed import SERIES, find_unsuitability
+from pneumoscope.server.dicom.results.making import make_results, read_result
+from pneumoscope.server.dicom.results.plans import kinds_of
 from pneumoscope.server.settings import DicomSettings, Settings
 from pneumoscope.server.storage.tables import StoredPrediction
 from pneumoscope.server.uploads.headers import read_header

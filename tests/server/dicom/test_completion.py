@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from pneumoscope.core.errors import UsageError
-from pneumoscope.server.dicom.completion import CompletionWatch, find_complete
+from pneumoscope.server.dicom.calling.completion import CompletionWatch, find_complete
 from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.settings import DicomSettings, Settings
@@ -71,7 +71,7 @@ def test_a_study_is_complete_after_a_quiet_time_with_all_answers(settings: Setti
 
 
 def test_what_fails_is_tried_again_and_stops_no_other(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pneumoscope.server.dicom import completion
+    from pneumoscope.server.dicom.calling import completion
 
     handed, time_passed = Handed(), [0.0]
     monkeypatch.setattr(completion, "monotonic", lambda: time_passed[0])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pneumoscope.server.dicom.association import associate
-from pneumoscope.server.dicom.returned import RETURNED
-from pneumoscope.server.dicom.routing import Destination
+from pneumoscope.server.dicom.calling.association import associate
+from pneumoscope.server.dicom.receiving.returned import RETURNED
+from pneumoscope.server.dicom.routing.routes import Destination
 from pneumoscope.server.settings import Settings
 from server.client import serve_client
 from server.dicom.result_tools import free_port, node_of

@@ -12,9 +12,9 @@ from typing import Any
 import pydicom
 import pytest
 
-from pneumoscope.server.dicom.completion import find_complete
-from pneumoscope.server.dicom.receive import NEVER_ANALYSED, NO_IMAGE, OTHER_STUDY, SUCCESS, Sender
-from pneumoscope.server.dicom.returned import RETURNED
+from pneumoscope.server.dicom.calling.completion import find_complete
+from pneumoscope.server.dicom.receiving.receive import NEVER_ANALYSED, NO_IMAGE, OTHER_STUDY, SUCCESS, Sender
+from pneumoscope.server.dicom.receiving.returned import RETURNED
 from pneumoscope.server.security.audit_log import list_entries
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.tables import ExamIdentity, Identity, RejectedObject, ResultObject
@@ -118,7 +118,7 @@ def test_a_rejected_image_is_in_no_result_and_a_note_follows_what_was_sent(
 def test_a_study_whose_only_image_is_rejected_has_no_result(settings: Settings) -> None:
     with serve_client(node_of(settings)) as client:
         context = client.app.state.context
-        from pneumoscope.server.dicom.results import make_results
+        from pneumoscope.server.dicom.results.making import make_results
 
         study = receive(client, image(1)).study
         predict_all(client)

@@ -16,8 +16,8 @@ import pydicom
 import pytest
 
 from pneumoscope.server.api.related import _PartsParser, join_parts
-from pneumoscope.server.dicom import receive
-from pneumoscope.server.dicom.results import make_results, read_result
+from pneumoscope.server.dicom.receiving import receive
+from pneumoscope.server.dicom.results.making import make_results, read_result
 from pneumoscope.server.errors import InvalidRequestError
 from pneumoscope.server.security.audit_log import list_entries
 from pneumoscope.server.settings import Settings

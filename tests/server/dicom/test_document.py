@@ -9,10 +9,10 @@ from typing import Any
 import pydicom
 import pytest
 
-from pneumoscope.server.dicom.document import write_document
-from pneumoscope.server.dicom.place import MANUFACTURER, Place, finish, refer_to
-from pneumoscope.server.dicom.sop_classes import ENHANCED_SR
-from pneumoscope.server.dicom.sources import SourceImage
+from pneumoscope.server.dicom.objects.place import MANUFACTURER, Place, finish, refer_to
+from pneumoscope.server.dicom.objects.sop_classes import ENHANCED_SR
+from pneumoscope.server.dicom.results.document import write_document
+from pneumoscope.server.dicom.results.sources import SourceImage
 from server.sample_files import dicom
 
 highdicom = pytest.importorskip("highdicom", reason="no highdicom: pip install 'pneumoscope[pacs]'")

@@ -12,12 +12,12 @@ import pydicom
 import pytest
 from pydicom import Dataset
 
-from pneumoscope.server.dicom.completion import CompletionWatch, find_complete
-from pneumoscope.server.dicom.final_pdf import can_draw, list_lines, wrap_line
-from pneumoscope.server.dicom.objects import SERIES
-from pneumoscope.server.dicom.plans import ResultKind
-from pneumoscope.server.dicom.results import make_results, read_result
-from pneumoscope.server.dicom.sources import SignedRead
+from pneumoscope.server.dicom.calling.completion import CompletionWatch, find_complete
+from pneumoscope.server.dicom.objects.analysed import SERIES
+from pneumoscope.server.dicom.results.final_pdf import can_draw, list_lines, wrap_line
+from pneumoscope.server.dicom.results.making import make_results, read_result
+from pneumoscope.server.dicom.results.plans import ResultKind
+from pneumoscope.server.dicom.results.sources import SignedRead
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import now
 from pneumoscope.server.storage.tables import ResultObject

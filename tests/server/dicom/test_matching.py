@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pneumoscope.server.dicom.matching import ATTRIBUTES, is_like, is_match, read_query
+from pneumoscope.server.dicom.web.matching import ATTRIBUTES, is_like, is_match, read_query
 from pneumoscope.server.errors import InvalidRequestError
 
 

@@ -19,10 +19,10 @@ import pytest
 from pydicom.filebase import DicomBytesIO
 
 from pneumoscope.core.errors import UsageError
-from pneumoscope.server.dicom import receive
-from pneumoscope.server.dicom.association import PLAIN_SYNTAXES
-from pneumoscope.server.dicom.node import DicomNode
-from pneumoscope.server.dicom.objects import load_header
+from pneumoscope.server.dicom.calling.association import PLAIN_SYNTAXES
+from pneumoscope.server.dicom.objects.analysed import load_header
+from pneumoscope.server.dicom.receiving import receive
+from pneumoscope.server.dicom.receiving.node import DicomNode
 from pneumoscope.server.errors import StoreFullError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.run import serve

@@ -18,10 +18,10 @@ import pytest
 import yaml
 
 from pneumoscope.core.errors import UsageError
-from pneumoscope.server.dicom import outbound, outbound_queue
-from pneumoscope.server.dicom.results import read_result
-from pneumoscope.server.dicom.returned import RETURNED
-from pneumoscope.server.dicom.routing import RetryRule
+from pneumoscope.server.dicom.calling import outbound, outbound_queue
+from pneumoscope.server.dicom.receiving.returned import RETURNED
+from pneumoscope.server.dicom.results.making import read_result
+from pneumoscope.server.dicom.routing.routes import RetryRule
 from pneumoscope.server.errors import ConflictError
 from pneumoscope.server.security.audit_log import list_entries
 from pneumoscope.server.settings import Settings

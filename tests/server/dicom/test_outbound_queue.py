@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 
-from pneumoscope.server.dicom import commitment, outbound_queue
-from pneumoscope.server.dicom.outbound_queue import QueuedResult
-from pneumoscope.server.dicom.routing import Destination, RetryRule
+from pneumoscope.server.dicom.calling import commitment, outbound_queue
+from pneumoscope.server.dicom.calling.outbound_queue import QueuedResult
+from pneumoscope.server.dicom.routing.routes import Destination, RetryRule
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now, open_store

@@ -14,12 +14,12 @@ import pydicom
 import pytest
 
 from pneumoscope.bundle.lungs import builtin_lungs
-from pneumoscope.server.dicom.objects import SERIES, load_header
-from pneumoscope.server.dicom.outlines import draw_mask, find_lungs, find_outlines, trace_lines
-from pneumoscope.server.dicom.place import Place, finish
-from pneumoscope.server.dicom.plans import kinds_of
-from pneumoscope.server.dicom.results import make_results, read_result
-from pneumoscope.server.dicom.sources import ImageAnswer, SourceImage
+from pneumoscope.server.dicom.objects.analysed import SERIES, load_header
+from pneumoscope.server.dicom.objects.place import Place, finish
+from pneumoscope.server.dicom.results.making import make_results, read_result
+from pneumoscope.server.dicom.results.outlines import draw_mask, find_lungs, find_outlines, trace_lines
+from pneumoscope.server.dicom.results.plans import kinds_of
+from pneumoscope.server.dicom.results.sources import ImageAnswer, SourceImage
 from pneumoscope.server.settings import DicomSettings, Settings
 from pneumoscope.server.storage.tables import ResultObject, StoredPrediction
 from pneumoscope.server.uploads.headers import read_header
@@ -60,8 +60,8 @@ def cells_of(stored: dict[str, Any]) -> Any:
 
 
 def write(answer: ImageAnswer, kind: str) -> bytes:
-    from pneumoscope.server.dicom.presentation import write_presentation
-    from pneumoscope.server.dicom.segmentation import write_segmentation
+    from pneumoscope.server.dicom.results.presentation import write_presentation
+    from pneumoscope.server.dicom.results.segmentation import write_segmentation
 
     made = {"SEG": write_segmentation, "PR": write_presentation}[kind](answer, find_outlines(answer), PLACE)
     return finish(made, answer.source.header, "lungs", answer.finished)

@@ -19,9 +19,9 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from pneumoscope.server.dicom.admission import ASSOCIATIONS, WAITING_OF_ONE
-from pneumoscope.server.dicom.node import DicomNode
-from pneumoscope.server.dicom.receive import SUCCESS, Receipt
+from pneumoscope.server.dicom.receiving.admission import ASSOCIATIONS, WAITING_OF_ONE
+from pneumoscope.server.dicom.receiving.node import DicomNode
+from pneumoscope.server.dicom.receiving.receive import SUCCESS, Receipt
 from pneumoscope.server.settings import Settings
 from server.dicom.test_bombs import MIB, peak_memory
 from server.dicom.test_node import TITLE, node
@@ -147,7 +147,7 @@ def test_connections_that_close_without_a_word_keep_no_place(listening: DicomNod
 
 
 def test_half_a_request_keeps_its_place_for_a_time_alone(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pneumoscope.server.dicom.node.REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr("pneumoscope.server.dicom.receiving.node.REQUEST_SECONDS", 0.5)
     with node(settings) as (_, at), connect(at) as connection:
         connection.sendall(struct.pack(">BxL", 0x01, 200) + bytes(100))
         wait_until(lambda: count_open(at) == 1)
@@ -161,7 +161,7 @@ def test_half_a_request_keeps_its_place_for_a_time_alone(settings: Settings, mon
 
 
 def test_half_a_later_pdu_keeps_its_place_for_a_time_alone(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pneumoscope.server.dicom.node.IDLE_SECONDS", 0.5)
+    monkeypatch.setattr("pneumoscope.server.dicom.receiving.node.IDLE_SECONDS", 0.5)
     with node(settings) as (_, at):
         association = associate(at)
         association.dul.socket.send(struct.pack(">BxL", 0x04, 200) + bytes(100))

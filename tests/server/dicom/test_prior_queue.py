@@ -6,9 +6,9 @@ import threading
 
 from sqlalchemy import select, update
 
-from pneumoscope.server.dicom import prior_queue
-from pneumoscope.server.dicom.prior_queue import PriorClaim, PriorTarget
-from pneumoscope.server.dicom.routing import RetryRule
+from pneumoscope.server.dicom.calling import prior_queue
+from pneumoscope.server.dicom.calling.prior_queue import PriorClaim, PriorTarget
+from pneumoscope.server.dicom.routing.routes import RetryRule
 from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.tables import PriorFetch, Study
 from pneumoscope.server.studies.priors import find_unneeded, promote

@@ -14,9 +14,9 @@ from pneumoscope.cli.dicom import app
 from pneumoscope.core.errors import UsageError
 from pneumoscope.server.administration import check_routes
 from pneumoscope.server.app import create_app
-from pneumoscope.server.dicom.objects import load_header
-from pneumoscope.server.dicom.prior_rule import PriorRule
-from pneumoscope.server.dicom.query_retrieve import QueryError, StudyInHand, read_date
+from pneumoscope.server.dicom.calling.query_retrieve import QueryError, StudyInHand, read_date
+from pneumoscope.server.dicom.objects.analysed import load_header
+from pneumoscope.server.dicom.routing.prior_rule import PriorRule
 from pneumoscope.server.settings import DicomSettings, Settings
 
 PACS = "priors: {archive: {title: PACS, host: 127.0.0.1, port: 104%s}%s}\n"

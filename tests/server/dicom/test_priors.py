@@ -12,8 +12,15 @@ from typing import Any
 import pytest
 import yaml
 
-from pneumoscope.server.dicom import prior_queue, query_retrieve
-from pneumoscope.server.dicom.receive import DISCARDED, OTHER_PATIENT, OTHER_STUDY, SUCCESS, UNEXPECTED, Sender
+from pneumoscope.server.dicom.calling import prior_queue, query_retrieve
+from pneumoscope.server.dicom.receiving.receive import (
+    DISCARDED,
+    OTHER_PATIENT,
+    OTHER_STUDY,
+    SUCCESS,
+    UNEXPECTED,
+    Sender,
+)
 from pneumoscope.server.security.audit_log import list_entries
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.tables import ArrivingObject, PriorFetch, ResultObject, StoredPrediction, Study
@@ -295,7 +302,7 @@ def test_ten_thousand_matches_end_the_search(settings: Settings, tmp_path: Path)
 def test_no_more_images_are_taken_than_a_study_has(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pneumoscope.server.dicom.prior_receive.MOST_OBJECTS", 3)
+    monkeypatch.setattr("pneumoscope.server.dicom.receiving.prior_receive.MOST_OBJECTS", 3)
     objects = [radiograph(2, "20240101", value=1000 + n, SOPInstanceUID=f"1.2.3.2.1.{n}") for n in range(5)]
     with beside_a_liar(settings, tmp_path, objects=objects) as (client, archive):
         study = receive(client, radiograph(9, "20240506")).study
@@ -448,7 +455,7 @@ def test_a_corrected_patient_loses_the_earlier_studies_of_the_other_one(settings
 
 
 def test_nothing_is_made_of_it(settings: Settings, tmp_path: Path) -> None:
-    from pneumoscope.server.dicom.completion import find_complete
+    from pneumoscope.server.dicom.calling.completion import find_complete
 
     with beside_a_liar(settings, tmp_path) as (client, _):
         study = receive(client, radiograph(9, "20240506")).study

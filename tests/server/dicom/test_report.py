@@ -13,10 +13,10 @@ import pydicom
 import pytest
 from pydicom.filebase import DicomBytesIO
 
-from pneumoscope.server.dicom.headers import ALWAYS, PATIENT_AND_STUDY
-from pneumoscope.server.dicom.objects import SERIES
-from pneumoscope.server.dicom.place import derive_uid
-from pneumoscope.server.dicom.receive import SUCCESS, Sender
+from pneumoscope.server.dicom.objects.analysed import SERIES
+from pneumoscope.server.dicom.objects.headers import ALWAYS, PATIENT_AND_STUDY
+from pneumoscope.server.dicom.objects.place import derive_uid
+from pneumoscope.server.dicom.receiving.receive import SUCCESS, Sender
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.settings import DicomSettings, Settings
 from server.client import Client, predict_all, serve_client
@@ -131,10 +131,10 @@ def test_no_report_before_the_own_read(node_settings: Settings) -> None:
 def test_a_refusal_is_a_result_too(node_settings: Settings) -> None:
     import highdicom
 
-    from pneumoscope.server.dicom.objects import load_header
-    from pneumoscope.server.dicom.place import Place, finish
-    from pneumoscope.server.dicom.report import write_report
-    from pneumoscope.server.dicom.sources import ImageAnswer, SourceImage
+    from pneumoscope.server.dicom.objects.analysed import load_header
+    from pneumoscope.server.dicom.objects.place import Place, finish
+    from pneumoscope.server.dicom.results.report import write_report
+    from pneumoscope.server.dicom.results.sources import ImageAnswer, SourceImage
     from pneumoscope.server.uploads.headers import read_header
 
     (model,) = (model for model in Catalogue(node_settings.models).list_models().values() if not model.builtin)

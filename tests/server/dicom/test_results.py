@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pneumoscope.server.dicom.results import make_results, read_result
+from pneumoscope.server.dicom.results.making import make_results, read_result
 from pneumoscope.server.errors import ConflictError, NotFoundError
 from pneumoscope.server.inference import switches
 from pneumoscope.server.settings import Settings

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 from pneumoscope.cli.dicom import app
 from pneumoscope.core.errors import CheckRefusedError, PneumoscopeError, UsageError
 from pneumoscope.server.administration import check_routes, note_routes, try_routes
-from pneumoscope.server.dicom.receive import SUCCESS, Sender
-from pneumoscope.server.dicom.routing import ResultFacts, decide, read_routes
+from pneumoscope.server.dicom.receiving.receive import SUCCESS, Sender
+from pneumoscope.server.dicom.routing.routes import ResultFacts, decide, read_routes
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.security.audit_log import list_entries
 from pneumoscope.server.settings import DicomSettings, Settings

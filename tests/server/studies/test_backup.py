@@ -47,7 +47,7 @@ def test_altered_files_are_reported_and_no_backup_is_replaced(settings: Settings
 
 def test_results_are_in_a_backup_and_altered_ones_are_reported(settings: Settings, tmp_path: Path) -> None:
     pytest.importorskip("highdicom", reason="no highdicom: pip install 'pneumoscope[pacs]'")
-    from pneumoscope.server.dicom.results import make_results, read_result
+    from pneumoscope.server.dicom.results.making import make_results, read_result
     from pneumoscope.server.storage.tables import ResultObject
     from server.dicom.result_tools import node_of, receive
 

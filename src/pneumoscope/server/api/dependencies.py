@@ -12,9 +12,9 @@ from fastapi import Depends, Request
 from pneumoscope.server.api.events import Streams
 from pneumoscope.server.api.metrics import Metrics
 from pneumoscope.server.api.pages import Pages
-from pneumoscope.server.dicom.node import DicomNode
-from pneumoscope.server.dicom.outbound import Outbound
-from pneumoscope.server.dicom.priors import Priors
+from pneumoscope.server.dicom.calling.outbound import Outbound
+from pneumoscope.server.dicom.receiving.node import DicomNode
+from pneumoscope.server.dicom.receiving.priors import Priors
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.inference.worker_pool import WorkerPool
 from pneumoscope.server.security import audit_log

@@ -11,7 +11,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
-from pneumoscope.server.dicom.outbound_queue import count_items
+from pneumoscope.server.dicom.calling.outbound_queue import count_items
 from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import Image, StoredPrediction, Study
 

@@ -1,9 +1,11 @@
 """The server as a node of a hospital's network (DICOM): objects in by C-STORE, results out.
 
-In: `node` speaks the protocol, `receive` decides what becomes of an object, `objects` which one a model may see.
-Objects pass the same upload service as files over HTTP; nothing else stores an image. `returned` takes own results and
-rejection notes, `correction` other headers of known images, `retraction` takes back what rested on them.
+The rooms in order, each imports only from those before it:
 
-Out: `completion` finds complete studies, `results` makes their objects, `routing` says where they go, `outbound_queue`
-holds what waits, `outbound` sends it in an `association`, and `commitment` keeps what archives promise.
+- `objects`: what an object is: its header, its UIDs and place, which one a model may see, its own bytes.
+- `results`: answers and reads as DICOM objects: reports, segmentations, presentation states, captures, rejection notes.
+- `routing`: which archive gets what, from a file of destinations and rules, and what a dry run says of it.
+- `calling`: this server asks an archive: it sends results, asks for storage commitment, searches for earlier studies.
+- `receiving`: an archive or a modality asks this server: what becomes of an object that comes.
+- `web`: the same store by DICOMweb.
 """

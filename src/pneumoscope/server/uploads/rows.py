@@ -54,7 +54,7 @@ class UploadRows:
     scope: str = ""
     """The same number where this account may not see names, see `studies.patients`; else empty."""
     keeps_headers: bool = True
-    """Whether the header of a DICOM file is kept here; False: its receiver keeps it (`server.dicom.receive`)."""
+    """Whether the header of a DICOM file is kept here; False: its receiver keeps it (`server.dicom.receiving`)."""
     prior: bool = False
     """Whether the files were fetched for comparison, see `studies.priors`."""
     known: set[str] = field(default_factory=set)

@@ -10,8 +10,8 @@ from pneumoscope.server.api.dependencies import AppContext, CurrentAdmin, set_au
 from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.archive import ArrivalOut, NodeOut, ObjectApartOut, PeerOut
 from pneumoscope.server.api.schemas.common import as_time
-from pneumoscope.server.dicom import quarantine
-from pneumoscope.server.dicom.receive import PRIOR, read_refusal
+from pneumoscope.server.dicom.receiving import quarantine
+from pneumoscope.server.dicom.receiving.receive import PRIOR, read_refusal
 from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.permissions import check_sees_names
 from pneumoscope.server.storage.tables import Access

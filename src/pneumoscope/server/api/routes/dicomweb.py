@@ -18,13 +18,13 @@ from fastapi.responses import StreamingResponse
 from pneumoscope.server.api.accept import not_acceptable, quality_of, read_accept
 from pneumoscope.server.api.dependencies import AppContext, Context, CurrentUser, set_audit_subject
 from pneumoscope.server.api.related import DICOM, join_parts, read_parts
-from pneumoscope.server.dicom import web
-from pneumoscope.server.dicom.frames import OCTETS, read_frame
-from pneumoscope.server.dicom.kept import read_copy
-from pneumoscope.server.dicom.matching import Level, read_query
-from pneumoscope.server.dicom.receive import SUCCESS, Receiver, Sender
-from pneumoscope.server.dicom.rendered import FORMATS, QUALITY, render
-from pneumoscope.server.dicom.web_store import StoredPart, describe, read_reference, status_of
+from pneumoscope.server.dicom.objects.kept import read_copy
+from pneumoscope.server.dicom.receiving.receive import SUCCESS, Receiver, Sender
+from pneumoscope.server.dicom.web import retrieval
+from pneumoscope.server.dicom.web.frames import OCTETS, read_frame
+from pneumoscope.server.dicom.web.matching import Level, read_query
+from pneumoscope.server.dicom.web.rendered import FORMATS, QUALITY, render
+from pneumoscope.server.dicom.web.stow import StoredPart, describe, read_reference, status_of
 from pneumoscope.server.errors import InvalidRequestError, NotFoundError
 from pneumoscope.server.security.permissions import check_sees_names
 from pneumoscope.server.security.principal import Principal
@@ -92,7 +92,7 @@ async def _store(request: Request, context: Context, user: Principal, study_uid:
     status = status_of(stored)
     headers = {"Retry-After": str(_RETRY_AFTER)} if status == 503 else {}
     known = [part.sop_uid for part in stored if part.receipt.status == SUCCESS]
-    addresses = web.find_addresses(context.store, known, _base_of(request))
+    addresses = retrieval.find_addresses(context.store, known, _base_of(request))
     return _json(describe(stored, addresses), status, headers)
 
 
@@ -125,10 +125,10 @@ def _search(
     _check_accept_json(request)
     given = {keyword: uid for keyword, uid in fixed.items() if uid is not None}
     query = read_query(level, request.query_params.multi_items(), given)
-    matches = web.search(context.store, query, _base_of(request), user.id)
+    matches = retrieval.search(context.store, query, _base_of(request), user.id)
     warnings = list(query.warnings)
     if not matches.complete:
-        warnings.append(f"The search ended after {web.MOST_EXAMINED} studies; name a patient or a study.")
+        warnings.append(f"The search ended after {retrieval.MOST_EXAMINED} studies; name a patient or a study.")
     host = request.headers.get("host", "-")
     headers = {"Warning": ", ".join(f'299 {host} "{words}"' for words in warnings)} if warnings else {}
     return _json(matches.found, 200, headers) if matches.found else Response(status_code=204, headers=headers)
@@ -147,12 +147,12 @@ def retrieve(
     parts, single = _syntaxes_of(request, MULTIPART), _syntaxes_of(request, DICOM) if sop_uid else frozenset[str]()
     if not parts and not single:
         raise not_acceptable(f'{MULTIPART}; type="{DICOM}"')
-    files = web.list_files(context.store, objects, user.id)
+    files = retrieval.list_files(context.store, objects, user.id)
     chosen = [one for one in files if {one.syntax, ANY} & (parts | single)]
     if not chosen:
         kept = ", ".join(sorted({one.syntax for one in files}))
         raise not_acceptable(f"{DICOM} in the transfer syntax that came: {kept}")
-    contents = (web.read_file(context.store, one, user.id) for one in chosen)
+    contents = (retrieval.read_file(context.store, one, user.id) for one in chosen)
     first = next(contents)  # what can't be read is refused before the answer begins
     if not {chosen[0].syntax, ANY} & parts:
         return Response(first, media_type=DICOM)
@@ -219,11 +219,11 @@ def _find(
     study_uid: str,
     series_uid: str | None = None,
     sop_uid: str | None = None,
-) -> list[web.WebObject]:
+) -> list[retrieval.WebObject]:
     """Return what an address names, for an account that may see names."""
     _receiver_of(context)
     check_sees_names(user)
-    objects = web.find_objects(context.store, study_uid, series_uid or "", sop_uid or "")
+    objects = retrieval.find_objects(context.store, study_uid, series_uid or "", sop_uid or "")
     set_audit_subject(request, objects[0].study)
     return objects
 
@@ -239,7 +239,7 @@ def retrieve_metadata(
     """Return the metadata of the objects of a study, a series, or of one object."""
     _check_accept_json(request)
     objects = _find(request, context, user, study_uid, series_uid, sop_uid)
-    return _json(web.read_metadata(context.store, objects, user.id, _base_of(request)), 200, {})
+    return _json(retrieval.read_metadata(context.store, objects, user.id, _base_of(request)), 200, {})
 
 
 def _receiver_of(context: Context) -> Receiver:

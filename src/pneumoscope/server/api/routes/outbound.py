@@ -18,8 +18,8 @@ from pneumoscope.server.api.schemas.outbound import (
     RoutesOut,
     RuleOut,
 )
-from pneumoscope.server.dicom import outbound_queue
-from pneumoscope.server.dicom.dry_run import dry_run, find_number
+from pneumoscope.server.dicom.calling import outbound_queue
+from pneumoscope.server.dicom.routing.dry_run import dry_run, find_number
 from pneumoscope.server.errors import ConflictError, ForbiddenError
 from pneumoscope.server.reading.answers import show_predictions
 from pneumoscope.server.studies.lookup import predictions_of

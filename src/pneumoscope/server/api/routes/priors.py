@@ -10,7 +10,7 @@ from pneumoscope.server.api.dependencies import AppContext, CurrentAdmin, commit
 from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.common import as_time
 from pneumoscope.server.api.schemas.priors import PriorFetchOut, PriorRuleOut, PriorsOut, PriorState
-from pneumoscope.server.dicom import prior_queue
+from pneumoscope.server.dicom.calling import prior_queue
 
 
 def create_router() -> APIRouter:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Response
 from pneumoscope.server.api.dependencies import AppContext, CurrentUser
 from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.results import ResultOut
-from pneumoscope.server.dicom.results import export_result, list_results
+from pneumoscope.server.dicom.results.making import export_result, list_results
 from pneumoscope.server.security.permissions import check_sees_names
 
 SopUid = Annotated[str, Path(pattern="^[0-9.]{1,64}$", description="SOPInstanceUID")]

@@ -34,7 +34,7 @@ from pneumoscope.server.api.schemas.common import (
     StudyPage,
     as_time,
 )
-from pneumoscope.server.dicom.results import export_report
+from pneumoscope.server.dicom.results.making import export_report
 from pneumoscope.server.errors import InvalidRequestError
 from pneumoscope.server.reading.answers import Answer, find_refusal, show_heatmap, show_prediction, show_study
 from pneumoscope.server.reading.reads import READ_FIRST, Progress, find_progress

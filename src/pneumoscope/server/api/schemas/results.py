@@ -8,7 +8,7 @@ from typing import Literal, cast
 from pydantic import BaseModel, Field
 
 from pneumoscope.server.api.schemas.common import as_time
-from pneumoscope.server.dicom.plans import ResultKind
+from pneumoscope.server.dicom.results.plans import ResultKind
 from pneumoscope.server.inference.models import SHORT
 from pneumoscope.server.storage.tables import ResultObject
 
