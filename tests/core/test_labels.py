@@ -152,6 +152,8 @@ def test_a_label_of_ones_own_is_shown_in_its_own_words(tmp_path):
         ("'1e3': {}", "YAML does not read it"),
         ("a<b: {}", "it has '<'"),
         ("[", "is no YAML"),
+        ("ild: {synonyms: [a1]}\nild: {synonyms: [b1]}", "the key 'ild' stands twice"),
+        ("[" * 2000, "too many levels"),
         ("", "has no entries"),
     ],
 )

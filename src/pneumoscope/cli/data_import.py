@@ -199,6 +199,8 @@ def import_(
     for label, number in report.kept.items():
         typer.echo(f"  {number:7,}  {label}")
     if report.findings:
+        if "other" in report.kept:
+            typer.echo("'other' has several findings, or one that is no label of its own.")
         typer.echo("Findings, images with / said to be without:")
     for name, numbers in report.findings.items():
         typer.echo(f"  {numbers['present']:7,} / {numbers['absent']:,}  {name}")

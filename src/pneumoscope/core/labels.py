@@ -164,20 +164,20 @@ class LabelSet(Mapping[str, Label]):
             A new vocabulary.
 
         Raises:
-            LabelError: The file is not there or no YAML, or an entry breaks a rule; it is named.
+            LabelError: The file is not there or no YAML, a key stands twice, or an entry breaks a rule; it is named.
 
         Example:
             >>> labels = ps.LabelSet.read("labels.yaml")
         """
         import yaml
 
+        from pneumoscope.core.strict_yaml import load_strictly
+
         path = Path(path)
         try:
-            entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+            entries = load_strictly(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise LabelError(str(path), "cannot be read.", "Name a YAML file in UTF-8.") from error
-        except RecursionError as error:
-            raise LabelError(str(path), "is nested too deeply.", "Write one entry for each label.") from error
         except yaml.YAMLError as error:
             raise LabelError(str(path), f"is no YAML ({' '.join(str(error).split())}).", "Correct it.") from error
         if not isinstance(entries, dict) or not entries:

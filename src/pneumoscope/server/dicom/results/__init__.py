@@ -1,1 +1,4 @@
-"""Results as DICOM objects: `plans` says which a study has, `making` makes and keeps them, the others write one each."""
+"""Results as DICOM objects.
+
+`plans` says which objects a study has, `making` makes and keeps them; the other modules write one kind each.
+"""
