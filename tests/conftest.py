@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from exports import reuse_exports
 from program import Program, environment, reuse_operator_table
 
 if TYPE_CHECKING:
@@ -141,6 +142,12 @@ def _no_fsync() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_trace_a_structure(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let no test trace a network whose like this test run has traced before."""
+    reuse_exports(_run_folder(tmp_path_factory))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -25,6 +25,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
+from exports import reuse_exports
+
 _SOURCE = Path(__file__).parents[1] / "src"
 _SHELL = set("|&;<>$*`")
 """A command with one of these needs a shell."""
@@ -209,6 +211,7 @@ def _serve(kind: str, address: Path) -> None:
     _import_base()
     if kind == "torch" and find_spec("torch"):
         _import_training()
+        reuse_exports(address.parent)
     gc.freeze()  # no command searches what was imported for garbage: trainings take a tenth of the time less
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the processes that answer
     open_connections: set[socket.socket] = set()
