@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -170,21 +171,35 @@ class Modality:
         for sop_class in (DIGITAL, COMPUTED):
             self._entity.add_requested_context(sop_class, "1.2.840.10008.1.2.1")
         self._association: Any = None
-        self.resent = 0
+        self._spoke = 0.0
+        self.resent = Counter[str]()
+        """Why a study had to be sent again, and how often."""
 
     def send(self, study: Dataset) -> bool:
         """Send a study; return whether it was answered with success."""
         while not self._give_up.is_set():
-            if self._association is None or not self._association.is_established:
-                self._association = self._entity.associate("127.0.0.1", self._port, ae_title=TITLE)
-            if self._association.is_established:
-                with suppress(RuntimeError):
-                    status = self._association.send_c_store(study)
-                    if "Status" in status and status.Status == 0:
-                        return True
-            self.resent += 1
+            if (why := self._try(study)) is None:
+                return True
+            self.resent[why] += 1
             time.sleep(0.2)
         return False
+
+    def _try(self, study: Dataset) -> str | None:
+        """Send a study once; return why it was not stored, if so."""
+        if self._association is None or not self._association.is_established:
+            self._association = self._entity.associate("127.0.0.1", self._port, ae_title=TITLE)
+            self._spoke = time.monotonic()
+        if not self._association.is_established:
+            return "rejected" if self._association.is_rejected else "no association"
+        silent, began = time.monotonic() - self._spoke, time.monotonic()
+        try:
+            status = self._association.send_c_store(study)
+        except RuntimeError:
+            return f"the association ended, {silent:.0f} s after the last word"
+        self._spoke = time.monotonic()
+        if "Status" not in status:
+            return f"no answer within {self._spoke - began:.0f} s, {silent:.0f} s after the last word"
+        return None if status.Status == 0 else f"status {status.Status:04X}"
 
     def release(self) -> None:
         """End the association."""

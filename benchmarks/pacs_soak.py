@@ -25,6 +25,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -63,7 +64,8 @@ class Record:
     size: int
     sent: int = 0
     """Studies that were answered with success: the first so many."""
-    resent: int = 0
+    resent: dict[str, int] = field(default_factory=dict)
+    """How often a study was sent again, by the reason."""
     seconds: float = 0.0
     """For which it ran."""
     runs: int = 0
@@ -207,7 +209,7 @@ class Soak:
                     self._open.discard(number)
                     self.record.sent = min(self._open, default=self._next)
         with self._lock:
-            self.record.resent += modality.resent
+            self.record.resent = dict(Counter(self.record.resent) + modality.resent)
         modality.release()
 
     def _take(self) -> int | None:
@@ -304,7 +306,9 @@ def judge(soak: Soak, options: argparse.Namespace) -> tuple[bool, dict[str, Any]
 
 def say_measures(measures: dict[str, Any]) -> None:
     """Print the measures for people."""
-    print(f"{measures['studies']} studies in {measures['seconds']:.0f} s, {measures['sent_again']} times sent again")
+    print(f"{measures['studies']} studies in {measures['seconds']:.0f} s")
+    for why, times in measures["sent_again"].items():
+        print(f"sent again {times} times: {why}")
     print(f"{measures['rate']:.2f} studies a second; load {measures['load']:.1f} on {measures['cores']} cores")
     print(f"states {measures['states']}; in the archive {measures['in_archive']}, different {measures['different']}")
     if measures["median_seconds"] is not None:

@@ -60,6 +60,7 @@ FUNCTIONS = {
     "serve": "server.serve",
     "backup": "server.back_up",
     "dicom routes": "server.check_routes",
+    "dicom unsent": "server.find_unsent",
     "users add": "server.add_account",
     "users list": "server.list_accounts",
     "users disable": "server.disable_account",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,6 +133,23 @@ def test_a_dead_letter_is_sent_again(hospital: Site, page: Page) -> None:
     assert asked.value.status == 202
     page.get_by_text("It is in the queue again.").wait_for()
     wait_for_dead_letter(hospital)
+
+
+def test_results_that_were_never_queued_are_shown_and_queued(hospital: Site, page: Page) -> None:
+    with closing(sqlite3.connect(hospital.home / "pneumoscope.sqlite", timeout=30)) as database, database:
+        database.execute("DELETE FROM outbound_items")  # as if the rule had not been there
+    page.goto(f"{hospital.url}/#/archive")
+    out = section(page, "Results out")
+    out.get_by_role("button", name="Look what the rules would send now").click()
+    expect(out.locator("tbody tr", has_text="everything")).to_contain_text("Report")
+    expect(out).to_contain_text("1 result of 1 study was never queued.")
+    assert obstacles(page) == []
+    out.get_by_role("button", name="Queue them").click()
+    page.get_by_role("dialog").get_by_role("button", name="Queue them").click()
+    page.get_by_text("1 result was queued.").wait_for()
+    wait_for_dead_letter(hospital)
+    out.get_by_role("button", name="Look what the rules would send now").click()
+    expect(out).to_contain_text("Nothing: all that the rules send was queued.")
 
 
 def test_the_rules_are_tried_on_a_study(hospital: Site, page: Page) -> None:

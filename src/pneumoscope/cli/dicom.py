@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -66,6 +67,41 @@ def routes(
         typer.echo(f"{run.kind}{f' of {run.model}' if run.model else ''}: {', '.join(run.destinations) or 'nowhere'}")
         for decision in run.decisions:
             typer.echo(f"  {decision.rule}: {'matches' if decision.matches else 'no'}; {'; '.join(decision.reasons)}")
+
+
+@app.command()
+def unsent(
+    file: Annotated[Path, typer.Argument(help="The server's YAML file of destinations and rules.")],
+    queue: Annotated[
+        bool, typer.Option("--queue", help="Queue what was found; a running server sends it within seconds.")
+    ] = False,
+    models: Annotated[Path | None, typer.Option(help="The server's folder of bundles, as for serve.")] = None,
+    as_json: AsJson = False,
+    home: Home = None,
+    database: Database = None,
+    secret: Secret = None,
+) -> None:
+    """Say which results the rules would send that were never queued, such as those older than a rule.
+
+    Nothing is sent without --queue. What is queued for a destination, was sent there or failed there is left alone.
+    """
+    from pneumoscope.server import Settings, default_home, find_unsent, queue_unsent
+
+    settings = Settings(home=home or default_home(), database=database, secret=secret, models=models)
+    if queue:
+        count = queue_unsent(settings, file)
+        if as_json:
+            print_json({"queued": count})
+        else:
+            typer.echo(f"{count} results were queued.")
+        return
+    results = find_unsent(settings, file)
+    if as_json:
+        print_json([asdict(result) for result in results])
+        return
+    for (destination, rule, kind), count in sorted(Counter((r.destination, r.rule, r.kind) for r in results).items()):
+        typer.echo(f"{destination}  {count} of kind {kind}, by rule {rule!r}")
+    typer.echo(f"{len(results)} results of {len({result.study for result in results})} studies were never queued.")
 
 
 def _describe_priors(rule: PriorRule) -> str:

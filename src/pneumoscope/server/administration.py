@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pneumoscope.core.arguments import argument, check_arguments
 from pneumoscope.core.errors import UsageError
+from pneumoscope.server.dicom.calling.unsent import UnsentResult, find_all_unsent, queue_all_unsent
 from pneumoscope.server.dicom.routing.dry_run import DryRun, check_models, dry_run, find_number
 from pneumoscope.server.dicom.routing.routes import Routes, read_routes
 from pneumoscope.server.dicom.routing.terms import check_terms, note_unknown_decisions
@@ -21,11 +22,15 @@ from pneumoscope.server.reading.monitor import MonitorReport, check_monitor, wat
 from pneumoscope.server.reading.report import SiteReport, make_report
 from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.accounts import AccountChanges, Accounts
+from pneumoscope.server.security.audit_log import CONSOLE, AuditEntry
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import export_ledger
 from pneumoscope.server.storage.database import Store, open_store
 from pneumoscope.server.storage.export_ledger import ExportRecord
 from pneumoscope.server.studies import backup
+
+_QUEUED = "dicom unsent --queue"
+"""Stands in the audit log for each study of which something was queued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +294,57 @@ def try_routes(settings: Settings, routes: str | Path, study: str) -> list[DryRu
         runs = dry_run(store, catalogue, rules, study)
         audit_log.record_command(store, "dicom routes", study)
         return runs
+
+
+@check_arguments
+def find_unsent(settings: Settings, routes: str | Path) -> list[UnsentResult]:
+    """Find the results that routing rules would send and that were never queued, such as those older than a rule.
+
+    Nothing is queued. Studies that did not come from a peer or by STOW-RS, and results that were superseded or
+    retracted, or whose model is switched off, are left out.
+
+    Args:
+        settings: Where the server's data are; ``models`` is its folder of bundles.
+        routes: The server's YAML file of destinations and rules.
+
+    Returns:
+        One entry for a result and a destination.
+
+    Raises:
+        UsageError: The file is wrong, or ``home`` is not a server's folder.
+        CheckRefusedError: A destination for clinical use has no recorded approval.
+
+    Example:
+        >>> len(ps.server.find_unsent(ps.server.Settings(home=Path("server")), "routes.yaml"))
+    """
+    rules, catalogue = check_routes(routes, settings.models), Catalogue(settings.models)
+    with _existing_store(settings) as store:
+        found = find_all_unsent(store, catalogue, rules)
+        audit_log.record_command(store, "dicom unsent")
+        return found
+
+
+@check_arguments
+def queue_unsent(settings: Settings, routes: str | Path) -> int:
+    """Queue the results that `find_unsent` finds; the server sends them. What was queued before stays as it is.
+
+    Args:
+        settings: Where the server's data are; ``models`` is its folder of bundles.
+        routes: The server's YAML file of destinations and rules.
+
+    Returns:
+        How many were queued, counted for each destination.
+
+    Raises:
+        UsageError: The file is wrong, or ``home`` is not a server's folder.
+        CheckRefusedError: A destination for clinical use has no recorded approval.
+
+    Example:
+        >>> ps.server.queue_unsent(ps.server.Settings(home=Path("server")), "routes.yaml")
+    """
+    rules, catalogue = check_routes(routes, settings.models), Catalogue(settings.models)
+    with _existing_store(settings) as store:
+        return queue_all_unsent(store, catalogue, rules, lambda study: AuditEntry(CONSOLE, _QUEUED, study))
 
 
 @check_arguments

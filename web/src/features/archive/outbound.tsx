@@ -9,6 +9,7 @@ import { showToast } from "../../components/toast";
 import { formatDateTime, formatNumber, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
 import { useLoaded } from "./loaded";
+import { Unsent } from "./unsent";
 
 type Destination = components["schemas"]["DestinationOut"];
 type Item = components["schemas"]["OutboundItemOut"];
@@ -20,6 +21,7 @@ const TONES: Partial<Record<State, Tone>> = { dead: "bad", queued: "busy", sendi
 export function Outbound() {
   const routes = useLoaded(() => body(api.GET("/api/archive/destinations")));
   const known = routes.value.value;
+  const queued = useSignal(0);
   return (
     <section aria-labelledby="archive-outbound" class="sheet">
       <h2 id="archive-outbound">{t("archive.outbound")}</h2>
@@ -28,7 +30,13 @@ export function Outbound() {
       {known?.sends && (
         <>
           <DestinationTable destinations={known.destinations} />
-          <Queue onSent={routes.load} />
+          <Unsent
+            onQueued={async () => {
+              queued.value += 1;
+              await routes.load();
+            }}
+          />
+          <Queue onSent={routes.load} key={queued.value} />
         </>
       )}
     </section>

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 
-from pneumoscope.server.api.dependencies import AppContext, CurrentAdmin, commit_audited
+from pneumoscope.server.api.dependencies import AppContext, Context, CurrentAdmin, commit_audited
 from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.common import as_time
 from pneumoscope.server.api.schemas.outbound import (
@@ -15,13 +16,18 @@ from pneumoscope.server.api.schemas.outbound import (
     DryRunOut,
     OutboundItemOut,
     OutboundState,
+    QueuedOut,
     RoutesOut,
     RuleOut,
+    UnsentIn,
+    UnsentPartOut,
 )
-from pneumoscope.server.dicom.calling import outbound_queue
+from pneumoscope.server.dicom.calling import outbound_queue, unsent
+from pneumoscope.server.dicom.calling.outbound import Outbound
 from pneumoscope.server.dicom.routing.dry_run import dry_run, find_number
 from pneumoscope.server.errors import ConflictError, ForbiddenError
 from pneumoscope.server.reading.answers import show_predictions
+from pneumoscope.server.security.audit_log import AuditEntry
 from pneumoscope.server.studies.lookup import predictions_of
 
 
@@ -32,6 +38,8 @@ def create_router() -> APIRouter:
     router.get("/queue")(list_queue)
     router.post("/queue/{item}/retry", status_code=202)(send_again)
     router.post("/dry-run")(try_rules)
+    router.get("/unsent")(list_unsent)
+    router.post("/unsent/queue", status_code=202)(queue_unsent)
     return router
 
 
@@ -79,16 +87,45 @@ def try_rules(context: AppContext, user: CurrentAdmin, sent: DryRunIn) -> list[D
 
     It tells what models decided, so one's own read has to come first where the server asks for that.
     """
-    if context.outbound is None:
-        raise ConflictError("this server", "sends results nowhere.", "Start it with `dicom_routes`.")
+    routes = _outbound_of(context).routes
     study = find_number(context.store, sent.study)
     with context.store.write() as session:
         rows = predictions_of(session, [study])[study]
         withheld = {each.withheld for each in show_predictions(session, context.settings, rows, user.id)} - {None}
     if withheld:
         raise ForbiddenError("the answer", f"is withheld: {min(str(why) for why in withheld)}.", code="withheld")
-    runs = dry_run(context.store, context.catalogue, context.outbound.routes, study)
+    runs = dry_run(context.store, context.catalogue, routes, study)
     return [DryRunOut.model_validate(run, from_attributes=True) for run in runs]
+
+
+def list_unsent(
+    context: AppContext,
+    user: CurrentAdmin,
+    after: Annotated[str, Query(max_length=64, description="only studies after this one")] = "",
+) -> UnsentPartOut:
+    """List results that the rules would send and that were never queued, one part of the studies after the other.
+
+    Such are those that were made before a rule was written. Nothing is queued.
+    """
+    routes = _outbound_of(context).routes
+    part = unsent.find_unsent(context.store, context.catalogue, routes, after)
+    return UnsentPartOut.model_validate(part)
+
+
+def queue_unsent(request: Request, context: AppContext, user: CurrentAdmin, sent: UnsentIn) -> QueuedOut:
+    """Queue those results of some studies; what was queued or sent before stays as it is."""
+    routes = _outbound_of(context).routes
+
+    def entry(study: str) -> AuditEntry:
+        return replace(request.state.audit_entry(202), subject=study)
+
+    return QueuedOut(queued=unsent.queue_unsent(context.store, context.catalogue, routes, sent.studies, entry))
+
+
+def _outbound_of(context: Context) -> Outbound:
+    if context.outbound is None:
+        raise ConflictError("this server", "sends results nowhere.", "Start it with `dicom_routes`.")
+    return context.outbound
 
 
 def _item_out(row: Any) -> OutboundItemOut:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pneumoscope.server.api.schemas.common import ID, Sent
+from pneumoscope.server.dicom.calling.unsent import MOST_STUDIES
 
 OutboundState = Literal["queued", "sending", "sent", "committed", "dead", "withdrawn"]
 
@@ -88,3 +89,37 @@ class DryRunOut(BaseModel):
     model: str = Field(description="name; empty where no model makes it")
     destinations: list[str]
     decisions: list[RuleDecisionOut]
+
+
+class UnsentOut(BaseModel):
+    """A result that the rules would send to a destination, and that was never queued for it."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    study: str = ID
+    kind: str
+    model: str = Field(description="name; empty where no model made it")
+    sop_uid: str
+    destination: str
+    rule: str = Field(description="the first one that sends it there")
+
+
+class UnsentPartOut(BaseModel):
+    """What was found in one part of the studies."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    results: list[UnsentOut]
+    last: str | None = Field(description="give it as `after` to go on; null: no study is left")
+
+
+class UnsentIn(Sent):
+    """The studies of which results are queued."""
+
+    studies: list[str] = Field(min_length=1, max_length=MOST_STUDIES, description="their numbers")
+
+
+class QueuedOut(BaseModel):
+    """How many results were queued."""
+
+    queued: int = Field(description="counted for each destination")

@@ -16,11 +16,12 @@ from sqlalchemy import select
 from pneumoscope.server.dicom.calling import commitment, outbound_queue
 from pneumoscope.server.dicom.calling.association import ArchiveAssociation, NoAssociationError, associate, read_report
 from pneumoscope.server.dicom.calling.outbound_queue import OutboundClaim, QueuedResult
+from pneumoscope.server.dicom.calling.unsent import route_result
 from pneumoscope.server.dicom.objects.place import derive_uid
 from pneumoscope.server.dicom.results.making import make_results, read_result
 from pneumoscope.server.dicom.results.plans import ResultKind
 from pneumoscope.server.dicom.routing.dry_run import OF_MODELS, read_facts
-from pneumoscope.server.dicom.routing.routes import Destination, Routes, decide
+from pneumoscope.server.dicom.routing.routes import Destination, Routes
 from pneumoscope.server.errors import RefusalError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.storage.crypto import new_id
@@ -101,14 +102,10 @@ class Outbound:
             facts = read_facts(session, study)
             rows = session.scalars(select(ResultObject).where(ResultObject.sop_uid.in_(made))).all()
         models = self._catalogue.list_models()
-        queued = []
+        queued: list[QueuedResult] = []
         for row in rows:
             model = models.get(row.model) if row.kind in OF_MODELS else None
-            for decision in decide(self.routes, facts.of(row.kind, model)):
-                queued += [
-                    QueuedResult(row.sop_uid, name, decision.rule, self.routes.destinations[name].commit)
-                    for name in decision.destinations
-                ]
+            queued += route_result(self.routes, facts, row, model)
         if queued:
             self._store.commit(partial(outbound_queue.enqueue, results=queued), exclusive=True)
 
