@@ -8,7 +8,7 @@ A test compares the page with this, and with what a node accepts and proposes on
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import get_args
 
 from pydicom.charset import python_encoding
@@ -143,9 +143,8 @@ def _web() -> Iterable[str]:
     yield "## DICOMweb"
     yield "Only with `--dicom`, for accounts that may see names; DICOM JSON alone, no XML."
     routes = [
-        [f"`{method} {route.path}`", _service(method, route.path)]
+        [f"`{', '.join(sorted(route.methods))} {route.path}`", _service(route.methods, route.path)]
         for route in dicomweb.create_router().routes
-        for method in sorted(route.methods)
     ]
     yield _table(["transaction", "service"], routes)
     yield _table(
@@ -159,8 +158,8 @@ def _web() -> Iterable[str]:
         `limit`, `offset`, `includefield`; `fuzzymatching` is answered with a Warning. Statuses of a search: 200,
         204 (nothing found), 403, 406, 422 (an attribute that is not matched or comes twice, a UID, date or
         time of another form). Of storing: 200, 202, 409, 413, 415, 422, 503; FailureReason is a status of C-STORE, or
-        {stow.SOP_CLASS_NOT_SUPPORTED:04X}. Of retrieving: 200, 206, 403, 404, 406. Images have metadata;
-        their files are kept, and can be retrieved, with `--dicom-keep-files`. Files come in the transfer syntax in
+        {stow.SOP_CLASS_NOT_SUPPORTED:04X}. Of retrieving, by GET or HEAD: 200, 206, 403, 404, 406. Images have
+        metadata; their files are kept, and can be retrieved, with `--dicom-keep-files`. Files come in the transfer syntax in
         which they came, frames too: nothing is transcoded, and a range of Accept without `transfer-syntax` takes what
         there is. `rendered` takes `viewport` (width, height) and `quality`, and gives image/jpeg or image/png.
         """
@@ -211,8 +210,8 @@ def _scu_of(uid: str) -> str:
     return "yes" if uid in RETURNED else "no"
 
 
-def _service(method: str, path: str) -> str:
-    if method == "POST":
+def _service(methods: Set[str], path: str) -> str:
+    if "POST" in methods:
         return 'STOW-RS, `multipart/related; type="application/dicom"`'
     if path.endswith("/metadata"):
         return "WADO-RS, metadata"

@@ -5,7 +5,7 @@ The settings need only say where the server's data are: ``home``, ``database`` a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from pneumoscope.core.errors import UsageError
 from pneumoscope.server.dicom.calling.unsent import UnsentResult, find_all_unsent, queue_all_unsent
 from pneumoscope.server.dicom.routing.dry_run import DryRun, check_models, dry_run, find_number
 from pneumoscope.server.dicom.routing.routes import Routes, read_routes
-from pneumoscope.server.dicom.routing.terms import check_terms, note_unknown_decisions
+from pneumoscope.server.dicom.routing.terms import check_terms, note_unknown_decisions, note_unknown_senders
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.exports import ReadExport, export_reads
 from pneumoscope.server.reading.monitor import MonitorReport, check_monitor, watch
@@ -371,14 +371,15 @@ def check_routes(routes: str | Path, models: Path | None = None) -> Routes:
     return rules
 
 
-def note_routes(routes: Routes, models: Path | None = None) -> list[str]:
+def note_routes(routes: Routes, models: Path | None = None, peers: Sequence[tuple[str, str]] = ()) -> list[str]:
     """Return what is odd in routing rules and no error, such as a decision that no model of this server makes.
 
     Args:
         routes: The rules.
         models: The server's folder of bundles.
+        peers: AE title and address of each peer that may send; none: nothing is said about senders.
     """
-    return list(note_unknown_decisions(routes, Catalogue(models)))
+    return [*note_unknown_decisions(routes, Catalogue(models)), *note_unknown_senders(routes, peers)]
 
 
 @contextmanager

@@ -82,7 +82,7 @@ def create_app(settings: Settings) -> FastAPI:
                 "sends captures, which this server does not make.",
                 "Start it with `dicom_capture=True`.",
             )
-        for note in note_routes(routes, settings.models):
+        for note in note_routes(routes, settings.models, settings.dicom.peers):
             logging.getLogger(__name__).warning("%s: %s", settings.dicom.routes, note)
         outbound = Outbound(store, catalogue, routes, settings.dicom.title)
         rule, retry = routes.priors, routes.retry

@@ -277,3 +277,45 @@ def test_pixels_are_for_accounts_that_may_see_names_and_each_look_is_recorded(se
 def test_the_option_needs_no_other_one() -> None:
     DicomSettings(keep_files=True).validate()
     assert not DicomSettings().keep_files
+
+
+@pytest.mark.parametrize(
+    ("accept", "what", "status"),
+    [
+        ("{many}; transfer-syntax=*, {many}; transfer-syntax={own}; q=0", "", 406),
+        ("{many}; transfer-syntax={own}; q=0, {many}; transfer-syntax=*", "", 406),
+        ("{many}; transfer-syntax=*, {many}; transfer-syntax={other}; q=0", "", 200),
+        ("{many}, {many}; transfer-syntax={own}; q=0.000", "", 406),
+        ("*/*, {many}; transfer-syntax={own}; q=0, application/dicom; transfer-syntax={own}; q=0", "", 406),
+        ("{many}; transfer-syntax={own}; q=0, application/dicom", "", 200),  # the object alone
+        ("{many}; q=0, {many}; transfer-syntax={own}", "", 200),
+        ("application/dicom; transfer-syntax=*, application/dicom; transfer-syntax={own}; q=0", "", 406),
+        ("{frames}; transfer-syntax=*, {frames}; transfer-syntax={own}; q=0", "/frames/1", 406),
+        ("image/jpeg, image/jpeg; transfer-syntax={own}; q=0", "/frames/1", 406),
+        ("image/jpeg, image/jpeg; transfer-syntax={other}; q=0", "/frames/1", 200),
+    ],
+)
+def test_a_transfer_syntax_with_a_quality_of_0_is_not_sent(
+    client: Client, accept: str, what: str, status: int, tmp_path: Path
+) -> None:
+    assert post(client, file_in(BASELINE, tmp_path)).status_code == 200
+    kinds = {"many": 'multipart/related; type="application/dicom"', "frames": 'multipart/related; type="image/jpeg"'}
+    asked = accept.format(own=BASELINE, other=JPEG_LS, **kinds)
+    assert client("GET", ADDRESS + what, headers={"Accept": asked}).status_code == status
+
+
+def test_a_head_answers_as_a_get(client: Client, tmp_path: Path) -> None:
+    assert post(client, file_in(BASELINE, tmp_path)).status_code == 200
+    for what in ("", "/metadata", "/frames/1", "/rendered"):
+        for address in (ADDRESS, f"{BASE}/studies/1.2.826.7") if what in ("", "/metadata") else (ADDRESS,):
+            asked, got = client("HEAD", address + what), client("GET", address + what)
+            assert asked.status_code == got.status_code == 200
+            left = {"x-request-id", "content-type"}  # its boundary is another one each time
+            assert {k: v for k, v in asked.headers.items() if k not in left} == {
+                name: value for name, value in got.headers.items() if name not in left
+            }
+            assert asked.headers["content-type"].split(";")[0] == got.headers["content-type"].split(";")[0]
+    assert client("HEAD", ADDRESS.replace("7.1.1", "7.1.2")).status_code == 404
+    assert client("HEAD", ADDRESS, headers={"Accept": "image/png"}).status_code == 406
+    actions = [entry.action for entry in list_entries(client.app.state.context.store)]
+    assert sum(action.startswith("HEAD ") for action in actions) == 8

@@ -39,6 +39,27 @@ def write(folder: Path, text: str) -> Path:
         ("- a list", UsageError, "no YAML mapping"),
         ("destinations: {}", UsageError, "at least 1"),
         ("destinations: {a: {titel: A, host: 127.0.0.1, port: 104}}", UsageError, r"destinations\.a\.titel: is no key"),
+        (
+            "destinations: {a: {titel: A, host: 127.0.0.1, port: 104}}",
+            UsageError,
+            "'title'.* Keys there: .*title, host",
+        ),
+        ("destinatoins: {}", UsageError, r"yaml: destinatoins: is no key there\. Did you mean 'destinations'"),
+        (
+            RESEARCH + "rules: [{name: lungs, to: research, when: {senders: A}}]",
+            UsageError,
+            r"yaml: rule 'lungs': when\.senders: is no key there\. Did you mean 'sender'\? Keys there: sender,",
+        ),
+        (RESEARCH + "rules: [{to: research}]", UsageError, "yaml: rule number 1: name: field required"),
+        (RESEARCH + "rules: [{name: a, to: research}, 7]", UsageError, "yaml: rule number 2: "),
+        (RESEARCH + "rules: [{name: lungs, to: research, kinds: [report, seg]}]", UsageError, "'lungs': kinds: input"),
+        (RESEARCH + "priors: {archive: {title: A, host: 127.0.0.1, prot: 1}}", UsageError, "archive.prot.* 'port'"),
+        (RESEARCH + "retry: {first_second: 1}", UsageError, "Did you mean 'first_seconds'"),
+        (
+            "destinations: {a: {title: A, host: 127.0.0.1, port: 1, tls: {ca: b}}}",
+            UsageError,
+            "Keys there: authorities",
+        ),
         ("destinations: {a: {title: A, host: 127.0.0.1, port: 0}}", UsageError, r"port: .* found 0"),
         ("destinations: {a: {title: A TITLE THAT IS TOO LONG, host: 127.0.0.1, port: 104}}", UsageError, "1 to 16"),
         ("destinations: {a: {title: A, host: 192.0.2.7, port: 104}}", UsageError, "in the clear"),
@@ -94,6 +115,16 @@ def test_a_decision_that_no_model_makes_is_noted(tmp_path: Path) -> None:
     (note,) = note_routes(routes)
     assert "rule 'a': no model of this server decides 'lung-opacty'. Did you mean 'lung-opacity'?" in note
     assert "refused" in note
+
+
+def test_a_sender_that_is_no_peer_is_noted(tmp_path: Path) -> None:
+    rules = "rules: [{name: a, to: research, when: {sender: [cr1, CR11]}}]"
+    routes = check_routes(write(tmp_path, RESEARCH + rules))
+    assert note_routes(routes) == []  # any program of this machine may send, under any title
+    peers = [("CR1", "192.0.2.7"), ("DX", "192.0.2.8")]
+    assert note_routes(routes, None, peers) == [
+        "rule 'a': sender 'CR11' is no peer. Did you mean 'CR1'? Peers: CR1, DX."
+    ]
 
 
 def test_known_terms_are_taken_in_any_case(tmp_path: Path) -> None:

@@ -230,6 +230,28 @@ def test_patients_are_searched_by_name_and_number_by_those_who_see_names(client:
     assert search(client, "doe") == []
 
 
+def test_studies_are_searched_by_their_numbers_by_those_who_see_names(client: Client) -> None:
+    """Whole numbers alone; a study that an account sent that sees no names has another key, and is found too."""
+    client.login("admin", PASSWORD)
+    for number in ("1", "2"):
+        tags = {"SOPInstanceUID": f"1.2.9.{number}.1", "StudyInstanceUID": f"1.2.9.{number}", "AccessionNumber": "A 7"}
+        client.upload(dicom(tags, 2000 + int(number)))
+    client.login("reader", PASSWORD)
+    client.upload(dicom({"StudyInstanceUID": "1.2.9.3", "AccessionNumber": "B7"}, 2003))
+    assert search(client, "A 7") == search(client, "B7") == search(client, "1.2.9.1") == search(client, "1.2.9.3") == []
+    client.login("admin", PASSWORD)
+    assert search(client, " A 7 ") == [("accession", "A 7")] * 2
+    assert search(client, "B7") == [("accession", "B7")]
+    assert search(client, "1.2.9.1") == [("study-uid", "1.2.9.1")]
+    assert search(client, "1.2.9.3") == [("study-uid", "1.2.9.3")]
+    assert search(client, "a 7") == search(client, "A ") == search(client, "A7") == search(client, "1.2.9") == []
+    (match,) = client("POST", "/api/search", json={"text": "1.2.9.1"}).json()
+    assert client.get(f"/api/studies/{match['study']}")["images"]
+    assert client("DELETE", f"/api/studies/{match['study']}").status_code == 204
+    assert search(client, "1.2.9.1") == []
+    assert search(client, "A 7") == [("accession", "A 7")]
+
+
 def test_a_file_name_is_for_the_sender_and_for_those_who_see_names(client: Client, department: Settings) -> None:
     """Fault E6: a PNG names no patient. Its name is kept as an identity is kept, and gone with the study."""
     client.login("reader", PASSWORD)

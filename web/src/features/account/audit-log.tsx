@@ -139,5 +139,5 @@ function describeAction(action: string): string {
   const refused = /^(?:C-STORE|STOW-RS)(?: of an earlier study)? refused (\w+)$/.exec(action);
   if (refused) return t("account.act-refused", { status: refused[1] ?? "" });
   if (action.startsWith("C-STORE of a rejection note")) return t("account.act-note");
-  return translateTerm("account.act", action);
+  return translateTerm("account.act", action.replace(/^HEAD /, "GET "));
 }

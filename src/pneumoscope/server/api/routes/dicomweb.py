@@ -7,7 +7,7 @@ addresses, and docs/operations/conformance.md what of it is here; the OpenAPI do
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import Annotated, Any
 
@@ -15,7 +15,7 @@ import anyio.to_thread
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from pneumoscope.server.api.accept import not_acceptable, quality_of, read_accept
+from pneumoscope.server.api.accept import MediaRange, not_acceptable, quality_of, read_accept
 from pneumoscope.server.api.dependencies import AppContext, Context, CurrentUser, set_audit_subject
 from pneumoscope.server.api.related import DICOM, join_parts, read_parts
 from pneumoscope.server.dicom.objects.kept import read_copy
@@ -34,6 +34,8 @@ JSON = "application/dicom+json"
 MULTIPART = "multipart/related"
 ANY = "*"
 """Any transfer syntax."""
+_READ = ["GET", "HEAD"]
+"""uvicorn leaves the content of a HEAD out."""
 _RETRY_AFTER = 30
 """Seconds after which objects that found a full disk or a busy server may be sent again."""
 Uid = Annotated[str, Path(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64)]
@@ -55,10 +57,10 @@ def create_router() -> APIRouter:
         "/studies/{study_uid}/series/{series_uid}",
         "/studies/{study_uid}/series/{series_uid}/instances/{sop_uid}",
     ):
-        router.get(address)(retrieve)
-        router.get(f"{address}/metadata")(retrieve_metadata)
-    router.get(f"{address}/frames/{{frames}}")(retrieve_frames)
-    router.get(f"{address}/rendered")(retrieve_rendered)
+        router.api_route(address, methods=_READ)(retrieve)
+        router.api_route(f"{address}/metadata", methods=_READ)(retrieve_metadata)
+    router.api_route(f"{address}/frames/{{frames}}", methods=_READ)(retrieve_frames)
+    router.api_route(f"{address}/rendered", methods=_READ)(retrieve_rendered)
     return router
 
 
@@ -144,17 +146,20 @@ def retrieve(
 ) -> Response:
     """Return those objects of a study, a series, or the one object, that are kept as files: in their own bytes."""
     objects = _find(request, context, user, study_uid, series_uid, sop_uid)
-    parts, single = _syntaxes_of(request, MULTIPART), _syntaxes_of(request, DICOM) if sop_uid else frozenset[str]()
-    if not parts and not single:
+    ranges = read_accept(request)
+    if not quality_of(ranges, MULTIPART) and not (sop_uid and quality_of(ranges, DICOM)):
         raise not_acceptable(f'{MULTIPART}; type="{DICOM}"')
     files = retrieval.list_files(context.store, objects, user.id)
-    chosen = [one for one in files if {one.syntax, ANY} & (parts | single)]
+    chosen = [one for one in files if _takes(ranges, MULTIPART, one.syntax)]
+    as_parts = bool(chosen)
+    if not chosen and sop_uid:
+        chosen = [one for one in files if _takes(ranges, DICOM, one.syntax)]
     if not chosen:
         kept = ", ".join(sorted({one.syntax for one in files}))
         raise not_acceptable(f"{DICOM} in the transfer syntax that came: {kept}")
     contents = (retrieval.read_file(context.store, one, user.id) for one in chosen)
     first = next(contents)  # what can't be read is refused before the answer begins
-    if not {chosen[0].syntax, ANY} & parts:
+    if not as_parts:
         return Response(first, media_type=DICOM)
     body, kind = join_parts(chain([first], contents))
     return StreamingResponse(body, 200 if len(chosen) == len(objects) else 206, media_type=kind)
@@ -178,12 +183,12 @@ def retrieve_frames(
     frame = read_frame(read_copy(context.store, one.blob), one.syntax)
     ranges = read_accept(request)
     # A viewer that asks for octets of any syntax takes those of a compressed one too.
-    as_octets = ANY in _syntaxes_of(request, MULTIPART, OCTETS, default="")
+    as_octets = _takes(ranges, MULTIPART, ANY, OCTETS, default="")
     for kind in (frame.kind, OCTETS) if as_octets else (frame.kind,):
-        if {frame.syntax, ANY} & _syntaxes_of(request, MULTIPART, kind):
+        if _takes(ranges, MULTIPART, frame.syntax, kind):
             body, media_type = join_parts([frame.content], kind, f"{kind}; transfer-syntax={frame.syntax}")
             return StreamingResponse(body, media_type=media_type)
-    if quality_of([one for one in ranges if one.kind != "*/*"], frame.kind):
+    if _takes([one for one in ranges if one.kind != "*/*"], frame.kind, frame.syntax):
         return Response(frame.content, media_type=f"{frame.kind}; transfer-syntax={frame.syntax}")
     raise not_acceptable(f'{MULTIPART}; type="{frame.kind}"; transfer-syntax={frame.syntax}')
 
@@ -259,25 +264,31 @@ def _check_accept_json(request: Request) -> None:
         raise not_acceptable(JSON)
 
 
-def _syntaxes_of(request: Request, kind: str, part: str = DICOM, default: str = ANY) -> frozenset[str]:
-    """Return the transfer syntaxes in which a request takes a media type; `ANY` among them: in any.
+def _takes(ranges: Sequence[MediaRange], kind: str, syntax: str, part: str = DICOM, default: str = ANY) -> bool:
+    """Return whether a request takes something in a transfer syntax: as the range says that names it most closely.
 
     Args:
-        request: Of the client.
-        kind: `MULTIPART`, or that of an answer of one part.
-        part: Of the parts; a range that names none takes all.
+        ranges: Of the request.
+        kind: `MULTIPART`, or the media type of an answer of one part.
+        syntax: The transfer syntax; `ANY`: whichever it is.
+        part: Media type of the parts; a range that names none takes all.
         default: What a range without a transfer syntax takes. The standard has Explicit VR Little Endian (PS3.18
             8.7.3), which this server would have to make; so it is what there is.
     """
-    ranges = read_accept(request)
-    closest = max((one.specificity(kind) for one in ranges), default=0)
-    found = set()
+    closest, quality = (0, False, False), 0.0
     for one in ranges:
-        if closest and one.specificity(kind) == closest and one.quality:
-            wanted = one.parameters.get("type", part).lower()
-            if wanted in (part, "*/*", f"{part.partition('/')[0]}/*"):
-                found |= {syntax.strip() for syntax in one.parameters.get("transfer-syntax", default).split(",")}
-    return frozenset(found - {""})
+        wanted = one.parameters.get("type", part).lower()
+        syntaxes = {each.strip() for each in one.parameters.get("transfer-syntax", default).split(",")}
+        if (
+            one.specificity(kind)
+            and wanted in (part, "*/*", f"{part.partition('/')[0]}/*")
+            and syntaxes & {syntax, ANY}
+        ):
+            # A range that names the syntax is closer than one that takes any: so one syntax can be excepted (q=0).
+            close = one.specificity(kind), wanted == part, syntax in syntaxes
+            quality = max(quality, one.quality) if close == closest else one.quality if close > closest else quality
+            closest = max(closest, close)
+    return quality > 0
 
 
 def _json(content: Any, status: int, headers: Mapping[str, str]) -> Response:

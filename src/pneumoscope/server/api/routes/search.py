@@ -8,7 +8,7 @@ from pneumoscope.server.api.dependencies import AppContext, CurrentUser
 from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.common import LabelOut
 from pneumoscope.server.api.schemas.search import LabelIn, MatchOut, OwnLabelOut, SearchText
-from pneumoscope.server.studies import file_names, labels, lookup, patients
+from pneumoscope.server.studies import file_names, labels, lookup, patients, study_numbers
 from pneumoscope.server.studies.search_text import MOST_MATCHES
 
 
@@ -22,13 +22,15 @@ def create_router() -> APIRouter:
 
 
 def search(context: AppContext, user: CurrentUser, sent: SearchText) -> list[MatchOut]:
-    """Search patients by name, PatientID or the beginning of the pseudonym, studies by file name, and your own labels.
+    """Search patients by name, PatientID or pseudonym, studies by their numbers or file name, and your own labels.
 
-    Names, numbers and all files are for accounts that may see names. Others find the files that they sent. 20 of each
-    kind at most.
+    Of a pseudonym the beginning is enough; accession number, StudyInstanceUID and PatientID are compared whole. Names,
+    numbers and all files are for accounts that may see names. Others find the files that they sent. 20 of each kind at
+    most.
     """
     store, text = context.store, sent.text
     people = patients.search_patients(store, text) if user.sees_names else []
+    numbered = study_numbers.search_study_numbers(store, text) if user.sees_names else []
     known = {patient for patient, _ in people}
     with store.read() as session:
         beginning = text.strip()
@@ -43,6 +45,7 @@ def search(context: AppContext, user: CurrentUser, sent: SearchText) -> list[Mat
             for pseudonym in pseudonyms
             if pseudonym not in known
         ),
+        *(MatchOut(kind=kind, text=text.strip(), study=study) for kind, study in numbered),
         *(MatchOut(kind="file", text=name, study=study) for study, name in files),
     ]
 

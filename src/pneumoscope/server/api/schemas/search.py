@@ -30,8 +30,8 @@ class SearchText(Sent):
 class MatchOut(BaseModel):
     """Something that was searched for: which of the numbers is there depends on what it is."""
 
-    kind: Literal["patient", "file", "label"]
-    text: str = Field(description="the patient's name, the file's name or the label")
+    kind: Literal["patient", "accession", "study-uid", "file", "label"]
+    text: str = Field(description="the patient's name, the study's number, the file's name or the label")
     patient: str | None = Field(default=None, description="pseudonym, to filter the list by")
     study: str | None = None
     label: str | None = Field(default=None, description="key of the label, to filter the list by")

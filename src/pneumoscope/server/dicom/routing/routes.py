@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -212,7 +212,7 @@ def read_routes(path: Path) -> Routes:
     try:
         routes = Routes.model_validate(data)
     except ValidationError as error:
-        raise _describe(path, error) from error
+        raise _describe(path, data, error) from error
     _check_names(path, routes)
     if routes.priors is not None:
         check_address(f"{path}: priors.archive", routes.priors.archive)
@@ -221,15 +221,49 @@ def read_routes(path: Path) -> Routes:
     return routes
 
 
-def _describe(path: Path, error: ValidationError) -> UsageError:
+def _describe(path: Path, data: Mapping[str, Any], error: ValidationError) -> UsageError:
     # An unknown key first: it is often the misspelt name of one that is missing.
     first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-    key = ".".join(str(step) for step in first["loc"])
+    where = _name_place(path, data, first["loc"])
     if first["type"] == "extra_forbidden":
-        return UsageError(f"{path}: {key}", "is no key of such a file.", "Leave it out, or correct its name.")
+        known = _keys_beside(first["loc"])
+        return UsageError(
+            where, f"is no key there.{suggestion(str(first['loc'][-1]), known)}", f"Keys there: {', '.join(known)}."
+        )
     message = first["msg"].removeprefix("Value error, ")
     given = "" if first["type"] == "missing" else f", found {_show(first['input'])}"
-    return UsageError(f"{path}: {key}", f"{message[:1].lower()}{message[1:]}{given}.", "Correct it there.")
+    return UsageError(where, f"{message[:1].lower()}{message[1:]}{given}.", "Correct it there.")
+
+
+def _name_place(path: Path, data: Mapping[str, Any], steps: Sequence[str | int]) -> str:
+    """Return what an error calls a place in the file: a rule by its name, and no place in a list by its number."""
+    keys = ".".join(step for step in steps if isinstance(step, str))
+    if len(steps) < 2 or steps[0] != "rules" or not isinstance(steps[1], int):
+        return f"{path}: {keys}"
+    rule = data["rules"][steps[1]]
+    name = rule.get("name") if isinstance(rule, Mapping) else None
+    called = f"rule {name!r}" if isinstance(name, str) and name else f"rule number {steps[1] + 1}"
+    return ": ".join(filter(None, (str(path), called, keys.partition(".")[2])))
+
+
+def _keys_beside(steps: Sequence[str | int]) -> list[str]:
+    """Return the keys that are known where an unknown one stands."""
+    model: type[Frozen] = Routes
+    is_name = False
+    for step in steps[:-1]:
+        if not is_name and isinstance(step, str):
+            annotation = model.model_fields[step].annotation
+            is_name = get_origin(annotation) is dict  # the next step is a destination's name
+            model = _model_in(annotation)
+        else:
+            is_name = False
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> Any:
+    """Return the model in the annotation of a field that holds one, several, or one or None."""
+    inner = [found for each in get_args(annotation) if (found := _model_in(each)) is not None]
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Frozen) else next(iter(inner), None)
 
 
 def _show(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pneumoscope.bundle.body_parts import UNLISTED, known_part
 from pneumoscope.core.errors import UsageError
@@ -74,3 +74,19 @@ def note_unknown_decisions(routes: Routes, catalogue: Catalogue) -> Iterable[str
                     f"rule {rule.name!r}: no model of this server decides {decision!r}.{more} "
                     f"They decide {', '.join(known)}."
                 )
+
+
+def note_unknown_senders(routes: Routes, peers: Sequence[tuple[str, str]]) -> Iterable[str]:
+    """Yield a sentence for each sender that is no peer; studies that it sent before may be here.
+
+    Args:
+        routes: The rules.
+        peers: AE title and address of each peer that may send; none: any program of this machine, with any title.
+    """
+    titles = sorted({title.strip() for title, _ in peers})
+    folded = {title.casefold() for title in titles}
+    for rule in routes.rules if titles else ():
+        for sender in rule.when.sender:
+            if sender.casefold() not in folded:
+                more = suggestion(sender, titles)
+                yield f"rule {rule.name!r}: sender {sender!r} is no peer.{more} Peers: {', '.join(titles)}."
