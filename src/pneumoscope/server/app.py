@@ -96,7 +96,12 @@ def create_app(settings: Settings) -> FastAPI:
         titles = {title.strip(), ((rule.archive.calling if rule else None) or title).strip()}
         fetched = PriorReceiver(store, uploads, receiver, rule, frozenset(titles))
         node = DicomNode(
-            settings.dicom, receiver, ReturnedObjects(store), settings.max_file_bytes, outbound, priors=fetched
+            settings.dicom,
+            receiver,
+            ReturnedObjects(store, receiver.refused),
+            settings.max_file_bytes,
+            outbound,
+            priors=fetched,
         )
         if rule is not None:
             priors = Priors(store, rule, retry, title, fetched, settings.max_file_bytes)

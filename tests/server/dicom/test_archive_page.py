@@ -76,6 +76,29 @@ def test_what_came_is_listed_with_what_was_refused(settings: Settings) -> None:
         assert "Doe" not in str(client.get("/api/archive/arrivals"))
 
 
+def test_a_refused_object_is_named_to_those_who_see_names(settings: Settings) -> None:
+    digital = "1.2.840.10008.5.1.4.1.1.1.1"
+    with serve_client(replace(node_of(settings), accounts=True)) as client:
+        context = client.app.state.context
+        receiver = context.node.receiver
+        sender = replace(PEER, sop_class=digital, sop_uid="1.2.826.7.9")
+        other = replace(PEER, sop_class="1.2.3.4 or so", sop_uid="1.2.826.7.8")
+        tags = {"SOPInstanceUID": "1.2.826.7.9", "Modality": "OT"}
+        assert [receiver.receive(dicom(tags), each).status for each in (other, sender)] == [NEVER_ANALYSED] * 2
+        shown = {}
+        for name, sees_names in (("keeper", False), ("admin", True)):
+            account = context.accounts.add(name, "correct horse battery", "admin", sees_names=sees_names)
+            headers = {"Authorization": f"Bearer {context.tokens.create(account.id, 'test', 1)[1]}"}
+            rows = client.get("/api/archive/arrivals", headers=headers)
+            shown[name] = [(row["reason"], row["sop_class"], row["sop_uid"]) for row in rows]
+            assert rows[0]["sop_class_name"] == "Digital X-Ray Image Storage - For Presentation"
+        assert shown == {
+            "keeper": [("C004", digital, ""), ("C004", "", "")],
+            "admin": [("C004", digital, "1.2.826.7.9"), ("C004", "", "1.2.826.7.8")],
+        }
+        assert "1.2.826.7.9" not in str([vars(entry) for entry in list_entries(context.store)])
+
+
 def test_each_refusal_is_listed_with_the_status_that_the_sender_got(settings: Settings) -> None:
     tags = {"SOPInstanceUID": "1.2.826.7.9", "StudyInstanceUID": "1.2.826.7"}
     with serve_client(node_of(settings)) as client:

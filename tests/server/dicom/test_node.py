@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,6 +85,32 @@ def test_echo(settings: Settings) -> None:
                 ["echoscu", "-aec", title, "127.0.0.1", str(at.port)], capture_output=True, timeout=30
             )
             assert (asked.returncode != 0) == bool(expected)
+
+
+def test_what_finds_no_presentation_context_is_a_line_of_the_log(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    from pynetdicom import AE
+
+    ultrasound, radiograph = "1.2.840.10008.5.1.4.1.1.6.1", "1.2.840.10008.5.1.4.1.1.1.1"
+    with node(settings) as (_, at):
+        for asks in ((ultrasound,), (ultrasound,), (ultrasound, "1.2.3.4"), (radiograph,)):
+            entity = AE(ae_title="CR1")
+            for sop_class in asks:  # deflated: the one syntax that no class of an image is taken in
+                entity.add_requested_context(sop_class, "1.2.840.10008.1.2.1.99")
+            association = entity.associate("127.0.0.1", at.port, ae_title=TITLE)
+            if association.is_established:
+                association.release()
+    end = time.monotonic() + 10
+    while len(lines := [line for line in caplog.messages if "presentation contexts" in line]) < 3:
+        assert time.monotonic() < end, caplog.messages
+        time.sleep(0.05)
+    assert [line.partition(" were refused: ")[2].rpartition(";")[0] for line in lines] == [
+        f"Ultrasound Image Storage ({ultrasound})",
+        f"Ultrasound Image Storage ({ultrasound}); unknown class (1.2.3.4)",
+        f"Digital X-Ray Image Storage - For Presentation ({radiograph}), none of its transfer syntaxes",
+    ]
+    assert all("'CR1' at 127.0.0.1" in line for line in lines)
 
 
 def test_an_object_becomes_a_study_that_is_asked_about(settings: Settings, send: Callable[..., Any]) -> None:

@@ -136,7 +136,7 @@ function formatExactTime(iso: string): string {
 
 /** Return an action in words; a DICOM status or the reason of a rejection note is part of the action. */
 function describeAction(action: string): string {
-  const refused = /^(?:C-STORE|STOW-RS)(?: of an earlier study)? refused (\w+)$/.exec(action);
+  const refused = /^(?:C-STORE|STOW-RS)(?: of an earlier study)? refused (\w+)(?: [\d.]+)?$/.exec(action);
   if (refused) return t("account.act-refused", { status: refused[1] ?? "" });
   if (action.startsWith("C-STORE of a rejection note")) return t("account.act-note");
   return translateTerm("account.act", action.replace(/^HEAD /, "GET "));

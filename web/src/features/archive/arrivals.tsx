@@ -84,6 +84,7 @@ function ArrivalTable({ rows }: { rows: Arrival[] }) {
               <td data-label={t("archive.outcome")}>
                 <Badge tone={row.status < 400 ? "plain" : "bad"}>{outcome(row.status)}</Badge>
                 {row.reason && <Reason status={row.reason} />}
+                {row.sop_class && <RefusedObject row={row} />}
               </td>
               <td data-label={t("archive.study")}>
                 {row.study ? <a href={href.study(row.study)}>{t("archive.open-study")}</a> : "–"}
@@ -101,6 +102,16 @@ function Reason({ status }: { status: string }) {
   return (
     <span class="archive-error">
       <span class="mono">{status}</span> {translateTerm("archive.reason", status)}
+    </span>
+  );
+}
+
+/** Which object was refused, as its sender calls it. */
+function RefusedObject({ row }: { row: Arrival }) {
+  return (
+    <span class="archive-error">
+      <span lang="en">{row.sop_class_name || t("archive.unknown-class")}</span>{" "}
+      <span class="mono">{row.sop_class_name ? row.sop_uid : row.sop_class}</span>
     </span>
   );
 }

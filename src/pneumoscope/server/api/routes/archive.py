@@ -12,6 +12,7 @@ from pneumoscope.server.api.schemas.archive import ArrivalOut, NodeOut, ObjectAp
 from pneumoscope.server.api.schemas.common import as_time
 from pneumoscope.server.dicom.receiving import quarantine
 from pneumoscope.server.dicom.receiving.receive import PRIOR, read_refusal
+from pneumoscope.server.dicom.receiving.refused import name_class
 from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.permissions import check_sees_names
 from pneumoscope.server.storage.tables import Access
@@ -69,7 +70,8 @@ def list_arrivals(
     entries = audit_log.list_actions(
         context.store, tuple(_KINDS), beginnings=_BEGINNINGS, refused=refused, before=before, limit=limit
     )
-    return [_arrival_out(entry) for entry in entries]
+    uids = None if context.node is None or not user.sees_names else context.node.receiver.refused
+    return [_arrival_out(entry, "" if uids is None else uids.find(entry.request)) for entry in entries]
 
 
 def list_apart(context: AppContext, user: CurrentAdmin) -> list[ObjectApartOut]:
@@ -94,8 +96,8 @@ def discard(request: Request, context: AppContext, user: CurrentAdmin, item: Id)
     set_audit_subject(request, quarantine.discard(context.store, item))
 
 
-def _arrival_out(entry: Access) -> ArrivalOut:
-    action, reason = read_refusal(entry.action)
+def _arrival_out(entry: Access, sop_uid: str) -> ArrivalOut:
+    action, reason, sop_class = read_refusal(entry.action)
     return ArrivalOut(
         id=entry.id,
         at=as_time(entry.at),
@@ -106,4 +108,7 @@ def _arrival_out(entry: Access) -> ArrivalOut:
         study=entry.subject,
         status=entry.status,
         reason=reason,
+        sop_class=sop_class,
+        sop_class_name=name_class(sop_class) if sop_class else "",
+        sop_uid=sop_uid,
     )

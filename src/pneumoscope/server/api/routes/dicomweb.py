@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from typing import Annotated, Any
 
@@ -86,7 +87,9 @@ async def _store(request: Request, context: Context, user: Principal, study_uid:
             stored = []
             for part in parts:
                 data = part.read()
-                stored.append(StoredPart(*read_reference(data), receiver.receive(data, sender, study_uid)))
+                sop_class, sop_uid = read_reference(data)
+                announced = replace(sender, sop_class=sop_class, sop_uid=sop_uid)
+                stored.append(StoredPart(sop_class, sop_uid, receiver.receive(data, announced, study_uid)))
             return stored
 
         stored = await anyio.to_thread.run_sync(receive, limiter=context.upload_limiters.of(user.id))

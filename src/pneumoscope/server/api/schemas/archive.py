@@ -47,6 +47,12 @@ class ArrivalOut(BaseModel):
     study: str = Field(description="its number; empty: there is none")
     status: int = Field(description="of HTTP, as in the audit log")
     reason: str = Field(description="status of C-STORE (PS3.4 B.2.3) with which it was refused, as C003; empty: taken")
+    sop_class: str = Field(description="UID of a refused object's SOP class, as its sender announced it; else empty")
+    sop_class_name: str = Field(description="its name in the standard; empty: it has none there")
+    sop_uid: str = Field(
+        description="SOPInstanceUID of a refused object, for accounts that may see names, of the newest since the"
+        " server's start; else empty"
+    )
 
 
 class ObjectApartOut(BaseModel):

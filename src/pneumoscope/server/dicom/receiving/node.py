@@ -29,6 +29,7 @@ from pneumoscope.server.dicom.objects.analysed import ANALYSED, find_mismatch
 from pneumoscope.server.dicom.receiving.admission import ASSOCIATIONS, REQUEST_SECONDS, WAITING, Admission
 from pneumoscope.server.dicom.receiving.prior_receive import PriorReceiver
 from pneumoscope.server.dicom.receiving.receive import FAILED, NOT_AS_ANNOUNCED, Receipt, Receiver, Sender
+from pneumoscope.server.dicom.receiving.refused import RefusedContexts
 from pneumoscope.server.dicom.receiving.returned import RETURNED, ReturnedObjects
 from pneumoscope.server.settings import DicomSettings
 
@@ -96,6 +97,7 @@ class DicomNode:
         self._outbound = outbound
         self._priors = priors
         self._server: ThreadedAssociationServer | None = None
+        self._refused_contexts = RefusedContexts()
         self._peers = [(title, ipaddress.ip_address(address)) for title, address in settings.peers]
 
     @property
@@ -141,6 +143,7 @@ class DicomNode:
             (evt.EVT_CONN_CLOSE, _clear_up, [admission]),
             (evt.EVT_REQUESTED, self._check_peer, [admission]),
             (evt.EVT_REJECTED, _log_rejection),
+            (evt.EVT_ACCEPTED, self._log_refused_contexts),
             (evt.EVT_C_ECHO, lambda event: 0x0000),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_N_EVENT_REPORT, self._take_report),
@@ -203,10 +206,17 @@ class DicomNode:
             return address.is_loopback
         return any(title == known and address == where for known, where in self._peers)
 
+    def _log_refused_contexts(self, event: Event) -> None:
+        """Say what a peer proposed in vain: pynetdicom answers what it sends by that without asking the node."""
+        association: Any = event.assoc
+        peer = association.requestor
+        self._refused_contexts.log(str(peer.ae_title).strip(), str(peer.address), association.rejected_contexts)
+
     def _store(self, event: Event) -> int | Dataset:
-        sender = Sender(str(event.assoc.requestor.ae_title).strip(), str(event.assoc.requestor.address))
         request: Any = event.request
         sop_class, sop_uid = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
+        peer: Any = event.assoc.requestor
+        sender = Sender(str(peer.ae_title).strip(), str(peer.address), sop_class=sop_class, sop_uid=sop_uid)
         try:
             mismatch = find_mismatch(request.DataSet.getbuffer(), event.context.transfer_syntax, sop_class, sop_uid)
             if mismatch is not None:

@@ -25,6 +25,7 @@ from pneumoscope.server.dicom.objects import analysed
 from pneumoscope.server.dicom.objects.analysed import check_object
 from pneumoscope.server.dicom.objects.kept import StagedCopy, add_copy, add_missing_copy, replace_copy, stage_copy
 from pneumoscope.server.dicom.receiving.correction import HeaderCorrection, correct, find_changes, is_other_study
+from pneumoscope.server.dicom.receiving.refused import RefusedUids
 from pneumoscope.server.dicom.receiving.retraction import retract
 from pneumoscope.server.dicom.results.rejection import INCORRECT_ENTRY
 from pneumoscope.server.dicom.routing.prior_rule import PriorRule
@@ -128,6 +129,10 @@ class Sender:
     """Number of the account; empty for a peer."""
     is_asked: bool = False
     """The peer is an archive that this server has asked for an earlier study."""
+    sop_class: str = ""
+    """That it announces for the object at hand; empty: none."""
+    sop_uid: str = ""
+    """SOPInstanceUID that it announces."""
 
     @property
     def account(self) -> str:
@@ -143,7 +148,8 @@ class Sender:
 
     def refusal(self, status: int) -> str:
         """Return what stands in the audit log where an object is refused with a status; see `read_refusal`."""
-        return f"{self.action}{_REFUSED}{status:04X}"
+        sop_class = f" {self.sop_class}" if analysed.is_uid(self.sop_class) else ""
+        return f"{self.action}{_REFUSED}{status:04X}{sop_class}"
 
 
 class Receiver:
@@ -165,6 +171,7 @@ class Receiver:
         self._uploads = uploads
         self._models = models
         self._keeps = store.settings.dicom is not None and store.settings.dicom.keep_files
+        self.refused = RefusedUids()
 
     def receive(self, data: bytes, sender: Sender, study_uid: str = "") -> Receipt:
         """Store an object and queue its predictions; a success is durable when this returns.
@@ -350,18 +357,20 @@ class Receiver:
         """
         action, status = sender.refusal(receipt.status), _HTTP.get(receipt.status, 422)
         entry = AuditEntry(sender.account, action, receipt.study, sender.address, status=status)
+        self.refused.add(entry.request, sender.sop_uid)
         with suppress(SQLAlchemyError, OSError):
             self._store.commit(lambda session: audit_log.record(session, entry))
 
 
-def read_refusal(action: str) -> tuple[str, str]:
-    """Return the action and the status, as 4 hexadecimal digits, of what `Sender.refusal` made; else an empty status.
+def read_refusal(action: str) -> tuple[str, str, str]:
+    """Return action, status, as 4 hexadecimal digits, and SOP class of what `Sender.refusal` made; else empty texts.
 
     Args:
         action: Of an entry of the audit log.
     """
-    way, _, status = action.partition(_REFUSED)
-    return way, status
+    way, _, rest = action.partition(_REFUSED)
+    status, _, sop_class = rest.partition(" ")
+    return way, status, sop_class
 
 
 def find_known(session: Transaction, key: str) -> tuple[str, str] | None:

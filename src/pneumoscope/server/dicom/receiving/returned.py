@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pneumoscope.core.errors import ImageError, PneumoscopeError
 from pneumoscope.server.dicom.objects.sop_classes import CAPTURE, KEY_OBJECTS, WRITTEN
 from pneumoscope.server.dicom.receiving.receive import FAILED, NEVER_ANALYSED, NO_IMAGE, SUCCESS, Receipt, Sender
+from pneumoscope.server.dicom.receiving.refused import RefusedUids
 from pneumoscope.server.dicom.receiving.retraction import retract, retract_own
 from pneumoscope.server.dicom.results.rejection import RejectionNote, read_note
 from pneumoscope.server.security import audit_log
@@ -37,13 +38,14 @@ _NOT_OWN = "It is a result, and none of this server's."
 class ReturnedObjects:
     """Takes back what this program wrote, and obeys rejection notes."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, refused: RefusedUids) -> None:
         """Set whose results they are.
 
         Args:
             store: Of the server.
+            refused: Keeps the UIDs of what is refused.
         """
-        self._store = store
+        self._store, self._refused = store, refused
 
     def receive(self, sop_class: str, sop_uid: str, read: Callable[[], bytes], sender: Sender) -> Receipt:
         """Take an object of one of the classes of `RETURNED`.
@@ -120,4 +122,6 @@ class ReturnedObjects:
 
     def _record(self, sender: Sender, studies: Sequence[str], action: str, status: int) -> None:
         entries = [AuditEntry(sender.account, action, study, sender.address, status=status) for study in studies]
+        for entry in entries if status >= 400 else ():
+            self._refused.add(entry.request, sender.sop_uid)
         self._store.commit(partial(audit_log.record_all, entries=entries))
