@@ -68,7 +68,7 @@ def _tensors(graph: Any) -> Iterator[tuple[str, Any]]:
 def _structure(graph: Any) -> Iterator[tuple[Any, ...]]:
     """Yield all that makes a network but the values of its weights.
 
-    A value that has no text of its own, such as a function, is known by its address: a network with one is traced anew.
+    A value that has no text of its own, such as a function, is known by its address: such a network is traced again.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The tests' own short cut: a network that is not traced again has the graph that the exporter gives it."""
+"""A network that is not traced again has the graph that the exporter gives it."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Scaled(torch.nn.Module):
         return image * self.scale
 
 
-def test_a_network_that_differs_in_a_number_is_traced_anew(tmp_path: Path, kept: Path) -> None:
+def test_a_network_that_differs_in_a_number_is_traced_again(tmp_path: Path, kept: Path) -> None:
     for scale in (2.0, 3.0, 2.0):
         export_onnx(Scaled(scale), tmp_path / "model.onnx", ("brighter",))
         (constant,) = onnx.load(tmp_path / "model.onnx").graph.initializer

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import cache
 from typing import Any
 
 import anyio
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 
 from pneumoscope import __version__
 from pneumoscope.core.engine import default_workers
@@ -126,7 +128,6 @@ def create_app(settings: Settings) -> FastAPI:
         occlusion_limiter=anyio.CapacityLimiter(occlusion.CONCURRENT),
         pages=Pages(),
     )
-    problem: dict[str, Any] = {"model": ProblemOut, "content": {"application/problem+json": {}}}
     app = FastAPI(
         title="Pneumoscope",
         version=__version__,
@@ -135,16 +136,23 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         openapi_url="/api/openapi.json",
         lifespan=_lifespan(context),
-        responses=dict.fromkeys(REFUSAL_STATUSES, problem),
     )
     app.state.context = context
-    for create_router in ROUTERS:
-        app.include_router(create_router())
-    app.router.routes.extend(context.pages.routes())
+    app.router.routes.extend([*_api_routes(), *context.pages.routes()])
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http_error)
     app.add_middleware(SecurityMiddleware, context=context)
     return app
+
+
+@cache
+def _api_routes() -> tuple[BaseRoute, ...]:
+    """Return the routes of the API, the same for every app: what belongs to an app comes to them with the request."""
+    problem: dict[str, Any] = {"model": ProblemOut, "content": {"application/problem+json": {}}}
+    router = APIRouter(responses=dict.fromkeys(REFUSAL_STATUSES, problem))
+    for create_router in ROUTERS:
+        router.include_router(create_router())
+    return tuple(router.routes)
 
 
 def _check_models(catalogue: Catalogue, names: Sequence[str]) -> None:

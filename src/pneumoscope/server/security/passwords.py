@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerificationError
@@ -23,7 +24,7 @@ class Passwords:
     def __init__(self) -> None:
         self._hasher = PasswordHasher()
         self._turns = threading.BoundedSemaphore(_HASHING_AT_ONCE)
-        self.nobody = self._hasher.hash(secrets.token_hex())
+        self.nobody = _hash_of_nobody()
         """A hash that no password has; verifying against it takes as long as against an account's own."""
 
     def hash(self, password: str) -> str:
@@ -44,6 +45,12 @@ class Passwords:
     def needs_rehash(self, digest: str) -> bool:
         """Return whether a hash was made with older parameters than today's."""
         return self._hasher.check_needs_rehash(digest)
+
+
+@cache
+def _hash_of_nobody() -> str:
+    """Return the hash of a password that was thrown away, the same in one process: each takes a tenth of a second."""
+    return PasswordHasher().hash(secrets.token_hex())
 
 
 def check_password(password: str) -> str:
