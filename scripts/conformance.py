@@ -159,9 +159,10 @@ def _web() -> Iterable[str]:
         204 (nothing found), 403, 406, 422 (an attribute that is not matched or comes twice, a UID, date or
         time of another form). Of storing: 200, 202, 409, 413, 415, 422, 503; FailureReason is a status of C-STORE, or
         {stow.SOP_CLASS_NOT_SUPPORTED:04X}. Of retrieving, by GET or HEAD: 200, 206, 403, 404, 406. Images have
-        metadata; their files are kept, and can be retrieved, with `--dicom-keep-files`. Files come in the transfer syntax in
-        which they came, frames too: nothing is transcoded, and a range of Accept without `transfer-syntax` takes what
-        there is. `rendered` takes `viewport` (width, height) and `quality`, and gives image/jpeg or image/png.
+        metadata; their files are kept, and can be retrieved, with `--dicom-keep-files`. Files come in the transfer
+        syntax in which they came, frames too: nothing is transcoded, and a range of Accept without `transfer-syntax`
+        takes what there is. `rendered` takes `viewport` (width, height) and `quality`, and gives image/jpeg or
+        image/png.
         """
     )
     yield _table(

@@ -1,4 +1,4 @@
-"""The page "Archive": the node, what came, what is kept apart, what goes out, and the rules tried on a study."""
+"""The page "Archive": the node, what came, what is quarantined, what goes out, and the rules tried on a study."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ rules:
 
 @contextmanager
 def deaf_archive(port: int) -> Iterator[None]:
-    """An archive that takes associations and no object: what is sent there is a dead letter at once."""
+    """An archive that takes associations and no object: what is sent there fails at once for good."""
     archive = pynetdicom.AE(ae_title="DEAF")
     archive.add_supported_context("1.2.840.10008.1.1")
     server = archive.start_server(("127.0.0.1", port), block=False)
@@ -100,14 +100,14 @@ def test_an_admin_sees_the_node_and_what_came(hospital: Site, page: Page) -> Non
     expect(rows.filter(has_text="C004 It is never analysed")).to_have_count(1)
     page.get_by_label("Only what was refused").check()
     expect(rows).to_have_count(2)
-    rows.get_by_role("link", name="Open the study").click()  # the one that is kept apart names its study
+    rows.get_by_role("link", name="Open the study").click()  # the one that is quarantined names its study
     page.get_by_role("heading", level=1).wait_for()
     assert "#/studies/" in page.url
 
 
 def test_what_is_kept_apart_is_saved_and_deleted(hospital: Site, page: Page) -> None:
     page.goto(f"{hospital.url}/#/archive")
-    apart = section(page, "Kept apart")
+    apart = section(page, "Quarantine")
     with page.expect_download() as downloading:
         apart.get_by_role("link", name="Save the file").click()
     saved = Path(downloading.value.path()).read_bytes()
@@ -117,7 +117,7 @@ def test_what_is_kept_apart_is_saved_and_deleted(hospital: Site, page: Page) -> 
     expect(dialog).to_contain_text("CR1")
     assert obstacles(page) == []
     dialog.get_by_role("button", name="Delete").click()
-    expect(apart).to_contain_text("Nothing is kept apart.")
+    expect(apart).to_contain_text("Nothing is quarantined.")
     assert hospital.api("GET", "/api/archive/quarantine") == []
 
 

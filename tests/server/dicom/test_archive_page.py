@@ -1,4 +1,4 @@
-"""What admins see of the node: its settings, what came, and what is kept apart."""
+"""What admins see of the node: its settings, what came, and what is quarantined."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ def test_a_corrected_header_takes_the_place_of_the_kept_file(client: Client, set
     sealed = blob_path(settings, after).read_bytes()
     assert b"9999" not in sealed
     assert client("GET", ADDRESS, headers={"Accept": "application/dicom"}).content == corrected
-    # Other pixels are kept apart, and the same pixels in another syntax change nothing.
+    # Other pixels are quarantined, and the same pixels in another syntax change nothing.
     post(client, dicom(TAGS, value=900))
     assert [row.blob for row in list_rows(client, KeptFile)] == [after.blob]
 

@@ -102,7 +102,7 @@ def test_what_finds_no_presentation_context_is_a_line_of_the_log(
             if association.is_established:
                 association.release()
     end = time.monotonic() + 10
-    while len(lines := [line for line in caplog.messages if "presentation contexts" in line]) < 3:
+    while len(lines := [line for line in caplog.messages if "contexts of" in line]) < 3:
         assert time.monotonic() < end, caplog.messages
         time.sleep(0.05)
     assert [line.partition(" were refused: ")[2].rpartition(";")[0] for line in lines] == [
@@ -316,7 +316,7 @@ def test_real_radiographs_in_their_own_syntax(settings: Settings, shared: Path) 
     with node(settings) as (client, at):
         assert dcmsend(at, *taken) == 0
         images = [image for study in client.get("/api/studies")["studies"] for image in study["images"]]
-        # RG3 is there in two syntaxes, under one SOPInstanceUID: lossy pixels are others, so that one is kept apart.
+        # RG3 is there in two syntaxes, under one SOPInstanceUID: lossy pixels are others, so that one is quarantined.
         assert len(images) + len(rows(client, QuarantinedObject)) == len(taken)
         dcmsend(at, "DX_nih_implicit.dcm")  # a secondary capture: its class is not taken
         assert len(rows(client, ArchivedObject)) == len(images)

@@ -219,7 +219,7 @@ export interface paths {
         };
         /**
          * List Apart
-         * @description List the objects that are kept apart, the newest first.
+         * @description List the objects that are quarantined, the newest first.
          */
         get: operations["list_apart_api_archive_quarantine_get"];
         put?: never;
@@ -242,7 +242,7 @@ export interface paths {
         post?: never;
         /**
          * Discard
-         * @description Delete an object that is kept apart. Sent again, it is kept apart again.
+         * @description Delete an object that is quarantined. Sent again, it is quarantined again.
          */
         delete: operations["discard_api_archive_quarantine__item__delete"];
         options?: never;
@@ -259,7 +259,7 @@ export interface paths {
         };
         /**
          * Get Apart
-         * @description Return an object that is kept apart as it came, with the patient's name; for admins who may see names.
+         * @description Return an object that is quarantined as it came, with the patient's name; for admins who may see names.
          */
         get: operations["get_apart_api_archive_quarantine__item__object_dcm_get"];
         put?: never;
@@ -301,7 +301,7 @@ export interface paths {
         put?: never;
         /**
          * Send Again
-         * @description Queue a dead letter again.
+         * @description Queue again what failed and is not tried again by itself.
          */
         post: operations["send_again_api_archive_queue__item__retry_post"];
         delete?: never;
@@ -929,10 +929,11 @@ export interface paths {
         put?: never;
         /**
          * Search
-         * @description Search patients by name, PatientID or the beginning of the pseudonym, studies by file name, and your own labels.
+         * @description Search patients by name, PatientID or pseudonym, studies by their numbers or file name, and your own labels.
          *
-         *     Names, numbers and all files are for accounts that may see names. Others find the files that they sent. 20 of each
-         *     kind at most.
+         *     Of a pseudonym the beginning is enough; accession number, StudyInstanceUID and PatientID are compared whole. Names,
+         *     numbers and all files are for accounts that may see names. Others find the files that they sent. 20 of each kind at
+         *     most.
          */
         post: operations["search_api_search_post"];
         delete?: never;
@@ -1425,6 +1426,21 @@ export interface components {
              * @description `dicom:` and the AE title of a peer, or the number of an account
              */
             sender: string;
+            /**
+             * Sop Class
+             * @description UID of a refused object's SOP class, as its sender announced it; else empty
+             */
+            sop_class: string;
+            /**
+             * Sop Class Name
+             * @description its name in the standard; empty: it has none there
+             */
+            sop_class_name: string;
+            /**
+             * Sop Uid
+             * @description SOPInstanceUID of a refused object, for accounts that may see names, of the newest since the server's start; else empty
+             */
+            sop_uid: string;
             /**
              * Status
              * @description of HTTP, as in the audit log
@@ -2088,7 +2104,7 @@ export interface components {
              * Kind
              * @enum {string}
              */
-            kind: "patient" | "file" | "label";
+            kind: "patient" | "accession" | "study-uid" | "file" | "label";
             /**
              * Label
              * @description key of the label, to filter the list by
@@ -2103,7 +2119,7 @@ export interface components {
             study?: string | null;
             /**
              * Text
-             * @description the patient's name, the file's name or the label
+             * @description the patient's name, the study's number, the file's name or the label
              */
             text: string;
         };
@@ -5526,7 +5542,7 @@ export interface operations {
     list_queue_api_archive_queue_get: {
         parameters: {
             query?: {
-                /** @description dead: the dead letters */
+                /** @description dead: what failed and is not tried again */
                 state?: ("queued" | "sending" | "sent" | "committed" | "dead" | "withdrawn") | null;
                 destination?: string | null;
                 limit?: number;

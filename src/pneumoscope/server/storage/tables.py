@@ -395,7 +395,7 @@ class OutboundItem(Base):
     lease: Mapped[float] = mapped_column(default=0.0)
     """When another sender may take over what is being sent."""
     queued: Mapped[float]
-    """When its time began to run, after which it is a dead letter."""
+    """When its time began to run, after which it is tried no more."""
     sent: Mapped[float | None]
     commit: Mapped[bool]
     """The archive is asked to commit itself to keeping it."""

@@ -1,4 +1,4 @@
-// For admins: the server in the hospital's network. Its node, what came, what is kept apart, and what goes out.
+// For admins: the server in the hospital's network. Its node, what came, what is quarantined, and what goes out.
 import { me } from "../../api/client";
 import { t } from "../../i18n";
 import { Arrivals } from "./arrivals";

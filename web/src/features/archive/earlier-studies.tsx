@@ -7,6 +7,7 @@ import { ProblemNote } from "../../components/problem";
 import { ScrollArea } from "../../components/scroll-area";
 import { showToast } from "../../components/toast";
 import { formatDateTime, formatNumber, t, translateTerm } from "../../i18n";
+import { translateSaid } from "../../i18n/said";
 import { href } from "../../router";
 import { useLoaded } from "./loaded";
 
@@ -107,8 +108,8 @@ function FetchTable({ rows, retry }: { rows: Fetch[]; retry: (item: string) => P
                 {one.state !== "done" && one.attempts > 0 && t("archive.attempts", { count: one.attempts })}
                 {one.next_attempt && <> {t("archive.next", { at: formatDateTime(one.next_attempt) })}</>}
                 {one.last_error && (
-                  <span class="archive-error" lang="en">
-                    {t("archive.earlier-archive", { says: one.last_error })}
+                  <span class="archive-error">
+                    {t("archive.earlier-archive", { says: translateSaid("archive", one.last_error) ?? one.last_error })}
                   </span>
                 )}
               </td>

@@ -1,9 +1,10 @@
-// Where results go by which rules, what waits for an archive, and the dead letters.
+// Where results go by which rules, what waits for an archive, and what failed.
 import { useSignal } from "@preact/signals";
 import { api, body } from "../../api/client";
 import type { components } from "../../api/schema";
 import { Badge, type Tone } from "../../components/badge";
 import { ProblemNote } from "../../components/problem";
+import { Said } from "../../components/said";
 import { ScrollArea } from "../../components/scroll-area";
 import { showToast } from "../../components/toast";
 import { formatDateTime, formatNumber, t, translateTerm } from "../../i18n";
@@ -157,8 +158,8 @@ function QueueTable({ items, sendAgain }: { items: Item[]; sendAgain: (item: str
                 {one.attempts > 0 && t("archive.attempts", { count: one.attempts })}
                 {one.next_attempt && <> {t("archive.next", { at: formatDateTime(one.next_attempt) })}</>}
                 {one.last_error && (
-                  <span class="archive-error" lang="en">
-                    {one.last_error}
+                  <span class="archive-error">
+                    <Said by="archive" text={one.last_error} />
                   </span>
                 )}
               </td>

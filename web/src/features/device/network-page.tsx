@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { viewOfFinding } from "../../api/card";
 import { ModelBadges } from "../../components/badge";
+import { Said } from "../../components/said";
 import type { ClassifierCard } from "../../device/bundle";
 import { listAddress } from "../../device/store";
 import { t } from "../../i18n";
@@ -61,8 +62,8 @@ export function NetworkPage({ id }: { id: string }) {
         {bundle.name} {bundle.version}
       </h1>
       <ModelBadges model={model} />
-      <p class="lead" lang="en">
-        {card.summary}
+      <p class="lead">
+        <Said by="card" text={card.summary} />
       </p>
       <ModelWarnings model={model} card={card} />
       <ModelSummary model={model} card={card} />

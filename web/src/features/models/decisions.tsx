@@ -3,6 +3,7 @@
 import type { Card } from "../../api/card";
 import { Badge } from "../../components/badge";
 import { formatEstimate } from "../../components/estimate";
+import { Said } from "../../components/said";
 import { findMessage, formatNumber, t, translateTerm } from "../../i18n";
 import { classLabel } from "./figure-names";
 
@@ -18,7 +19,11 @@ export function Decisions({ card }: { card: Card }) {
             {point.name === card.default_operating_point && <Badge tone="good">{t("model.default")}</Badge>}
           </h3>
           <p>{t("model.threshold", { value: formatNumber(point.threshold, 4), label: primary })}</p>
-          {point.meaning && <p lang="en">{point.meaning}</p>}
+          {point.meaning && (
+            <p>
+              <Said by="card" text={point.meaning} />
+            </p>
+          )}
           <p class="soft small">
             {t("model.on-calibration", {
               sensitivity: formatEstimate(point.sensitivity),

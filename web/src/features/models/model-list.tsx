@@ -6,6 +6,7 @@ import type { Model } from "../../api/types";
 import { ModelBadges } from "../../components/badge";
 import { findPatterns } from "../../components/patterns";
 import { ProblemNote } from "../../components/problem";
+import { Said } from "../../components/said";
 import { TermList } from "../../components/term-list";
 import { t } from "../../i18n";
 import { href } from "../../router";
@@ -45,7 +46,9 @@ function ModelCard({ model }: { model: Model }) {
         </a>
       </h2>
       <ModelBadges model={model} />
-      <p lang="en">{model.summary}</p>
+      <p>
+        <Said by="card" text={model.summary} />
+      </p>
       <dl>
         <dt>{t("model.looks")}</dt>
         <dd>{findPatterns(model).join(", ")}</dd>

@@ -8,6 +8,7 @@ import type { ModelDetail } from "../../api/types";
 import { ModelBadges } from "../../components/badge";
 import { usePageTitle } from "../../components/page-title";
 import { ProblemNote } from "../../components/problem";
+import { Said } from "../../components/said";
 import { t } from "../../i18n";
 import { href } from "../../router";
 import { Decisions } from "./decisions";
@@ -69,8 +70,8 @@ export default function ModelPage({ id }: { id: string }) {
         {detail.name} {detail.version}
       </h1>
       <ModelBadges model={detail} />
-      <p class="lead" lang="en">
-        {detail.summary}
+      <p class="lead">
+        <Said by="card" text={detail.summary} />
       </p>
       {me.value?.role === "admin" && (
         <p>

@@ -3,6 +3,7 @@ import type { Card } from "../../api/card";
 import type { ModelDetail } from "../../api/types";
 import { formatEstimate } from "../../components/estimate";
 import { findPatterns } from "../../components/patterns";
+import { Said } from "../../components/said";
 import { TermList } from "../../components/term-list";
 import { formatNumber, t, translateTerm } from "../../i18n";
 import { listOpenings, selectHeadline } from "./card-facts";
@@ -51,7 +52,9 @@ export function ModelSummary({ model, card }: { model: ModelDetail; card: Card }
       {limit && (
         <div class="wide">
           <dt>{t("model.sec.limits")}</dt>
-          <dd lang="en">{limit}</dd>
+          <dd>
+            <Said by="card" text={limit} />
+          </dd>
         </div>
       )}
     </dl>

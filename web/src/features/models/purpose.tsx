@@ -3,6 +3,7 @@
 import type { Card } from "../../api/card";
 import type { ModelDetail } from "../../api/types";
 import { findPatterns } from "../../components/patterns";
+import { Said } from "../../components/said";
 import { TermList } from "../../components/term-list";
 import { t } from "../../i18n";
 
@@ -31,16 +32,20 @@ export function Purpose({ model, card }: { model: ModelDetail; card: Card }) {
         </div>
       </div>
       <h3>{t("model.intended")}</h3>
-      <p lang="en">{card.intended_use}</p>
+      <p>
+        <Said by="card" text={card.intended_use} />
+      </p>
     </>
   );
 }
 
 export function Limits({ card }: { card: Card }) {
   return (
-    <ul class="limits" lang="en">
+    <ul class="limits">
       {card.limits.map((limit) => (
-        <li key={limit}>{limit}</li>
+        <li key={limit}>
+          <Said by="card" text={limit} />
+        </li>
       ))}
     </ul>
   );

@@ -2,6 +2,7 @@
 
 import type { Card } from "../../api/card";
 import { formatEstimate, formatShare, IntervalTable } from "../../components/estimate";
+import { Said } from "../../components/said";
 import { ScrollArea } from "../../components/scroll-area";
 import { formatNumber, t, translateTerm } from "../../i18n";
 import { classLabel, nameFigure } from "./figure-names";
@@ -80,7 +81,11 @@ export function Scores({ card }: { card: Card }) {
           <h3>{t("model.sets")}</h3>
           <p>
             {t("model.sets-lead", { share: formatNumber(100 * (1 - sets.alpha), 0) })}{" "}
-            {sets.measured_on && <span lang="en">({sets.measured_on})</span>}
+            {sets.measured_on && (
+              <span>
+                (<Said by="measured" text={sets.measured_on} />)
+              </span>
+            )}
           </p>
           <IntervalTable
             caption={t("model.sets")}

@@ -1,4 +1,4 @@
-"""The DICOM node as admins see it: its peers, what came, and what is kept apart."""
+"""The DICOM node as admins see it: its peers, what came, and what is quarantined."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def list_arrivals(
 
 
 def list_apart(context: AppContext, user: CurrentAdmin) -> list[ObjectApartOut]:
-    """List the objects that are kept apart, the newest first."""
+    """List the objects that are quarantined, the newest first."""
     return [
         ObjectApartOut(id=one.id, study=one.study, sender=one.sender, received=as_time(one.received), bytes=one.size)
         for one in quarantine.list_apart(context.store)
@@ -83,7 +83,7 @@ def list_apart(context: AppContext, user: CurrentAdmin) -> list[ObjectApartOut]:
 
 
 def get_apart(request: Request, context: AppContext, user: CurrentAdmin, item: Id) -> Response:
-    """Return an object that is kept apart as it came, with the patient's name; for admins who may see names."""
+    """Return an object that is quarantined as it came, with the patient's name; for admins who may see names."""
     check_sees_names(user)
     study, data = quarantine.read_apart(context.store, item)
     set_audit_subject(request, study)
@@ -92,7 +92,7 @@ def get_apart(request: Request, context: AppContext, user: CurrentAdmin, item: I
 
 
 def discard(request: Request, context: AppContext, user: CurrentAdmin, item: Id) -> None:
-    """Delete an object that is kept apart. Sent again, it is kept apart again."""
+    """Delete an object that is quarantined. Sent again, it is quarantined again."""
     set_audit_subject(request, quarantine.discard(context.store, item))
 
 

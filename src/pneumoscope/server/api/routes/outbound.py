@@ -67,7 +67,7 @@ def show_destinations(context: AppContext, user: CurrentAdmin) -> RoutesOut:
 def list_queue(
     context: AppContext,
     user: CurrentAdmin,
-    state: Annotated[OutboundState | None, Query(description="dead: the dead letters")] = None,
+    state: Annotated[OutboundState | None, Query(description="dead: what failed and is not tried again")] = None,
     destination: Annotated[str | None, Query(max_length=64)] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> list[OutboundItemOut]:
@@ -78,7 +78,7 @@ def list_queue(
 
 
 async def send_again(request: Request, context: AppContext, user: CurrentAdmin, item: Id) -> None:
-    """Queue a dead letter again."""
+    """Queue again what failed and is not tried again by itself."""
     await commit_audited(request, context, lambda session: outbound_queue.retry_dead(session, item), status=202)
 
 

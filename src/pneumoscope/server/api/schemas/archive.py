@@ -1,4 +1,4 @@
-"""What the routes of the archive page answer: the node, what came, and what is kept apart."""
+"""What the routes of the archive page answer: the node, what came, and what is quarantined."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Storage commitment: which objects an archive is asked about, and what its answer means (PS3.4 J).
 
 The request is written down before it is sent, so that the answer, which may come at once and to another process, finds
-it. An archive that does not answer is asked again every hour; one that never does makes a dead letter of the object.
+it. An archive that does not answer is asked again every hour; one that never does makes it a failed one.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def begin_request(session: Transaction, destination: str, request: str, retry: R
         session: The transaction.
         destination: Its name.
         request: Transaction UID.
-        retry: What was not confirmed for longer than this is a dead letter.
+        retry: What was not confirmed for longer than this has failed.
     """
     connection, time = session.connection(), now()
     rows = list(connection.execute(_FIND_UNASKED, {"where": destination, "time": time}))
@@ -93,7 +93,7 @@ def write_report(
         request: Transaction UID.
         kept: SOP instances that it keeps.
         failed: SOP instances that it does not keep, and its reasons (PS3.3 C.14).
-        retry: How long the pause is, and when an object is a dead letter.
+        retry: How long the pause is, and when an object has failed.
     """
     if not request:
         return 0

@@ -199,7 +199,7 @@ class Outbound:
             for_good=for_good,
         )
         if self._store.commit(write):
-            words = "a result could not be sent to %s and is a dead letter: %s"
+            words = "a result could not be sent to %s and is not tried again: %s"
             logging.getLogger(__name__).error(words, destination.title, problem)
 
     def _postpone(self, name: str, claims: list[OutboundClaim], problem: str) -> None:

@@ -164,7 +164,7 @@ def fail(
     retry: RetryRule,
     for_good: bool = False,
 ) -> bool:
-    """Write down that an object could not be sent; return whether it is a dead letter now.
+    """Write down that an object could not be sent; return whether it is tried no more.
 
     Args:
         session: The transaction.
@@ -172,7 +172,7 @@ def fail(
         destination: Where it should have gone.
         error: Why, without a name of a patient.
         pause: Seconds until the next attempt.
-        retry: When it is a dead letter.
+        retry: When it is tried no more.
         for_good: It is one now: sending it again can't help.
     """
     time = now()
@@ -207,7 +207,7 @@ def requeue_sending(store: Store) -> None:
 
 
 def give_up(session: Transaction, destinations: Sequence[str]) -> None:
-    """Make dead letters of what waits for destinations that are no longer in the file of routes.
+    """Give up what waits for destinations that are no longer in the file of routes.
 
     Args:
         session: The transaction.
@@ -219,17 +219,17 @@ def give_up(session: Transaction, destinations: Sequence[str]) -> None:
 
 
 def retry_dead(session: Transaction, item: str) -> OutboundItem:
-    """Queue a dead letter again, as if it were new.
+    """Queue a result again that failed and is tried no more, as if it were new.
 
     Raises:
         NotFoundError: There is no such item.
-        ConflictError: It is no dead letter.
+        ConflictError: It has not failed.
     """
     row = session.get(OutboundItem, item, with_for_update=True)
     if row is None:
         raise NotFoundError("item", "is not in the outbound queue.")
     if row.state != "dead":
-        raise ConflictError("this item", f"is {row.state}, and not dead.", "Only dead letters are sent again by hand.")
+        raise ConflictError("this item", f"is {row.state} and has not failed.", "What failed is sent again by hand.")
     row.state, row.attempts, row.sent, row.ask_at, row.request = "queued", 0, None, None, None
     row.queued = row.next_attempt = now()
     return row

@@ -1,7 +1,7 @@
-"""Objects that are kept apart: other pixels under the UID of an object that is here. People look at them and decide.
+"""Objects that are quarantined: other pixels under the UID of an object that is here. People look at them and decide.
 
 An object is never let in from here. Which of two images is right is known where they come from: its sender sends the
-right one after the study here was erased, and what is kept apart is thrown away.
+right one after the study here was erased, and what is quarantined is thrown away.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MOST_LISTED = 500
 
 @dataclass(frozen=True, slots=True)
 class ObjectApart:
-    """An object that is kept apart."""
+    """An object that is quarantined."""
 
     id: str
     study: str
@@ -38,7 +38,7 @@ class ObjectApart:
 
 
 def list_apart(store: Store) -> list[ObjectApart]:
-    """Return the objects that are kept apart, the newest first."""
+    """Return the objects that are quarantined, the newest first."""
     with store.read() as session:
         rows: Sequence[QuarantinedObject] = session.scalars(
             select(QuarantinedObject).order_by(QuarantinedObject.received.desc()).limit(MOST_LISTED)
@@ -47,7 +47,7 @@ def list_apart(store: Store) -> list[ObjectApart]:
 
 
 def read_apart(store: Store, number: str) -> tuple[str, bytes]:
-    """Return the study of an object that is kept apart, and the object as it came, a DICOM file.
+    """Return the study of an object that is quarantined, and the object as it came, a DICOM file.
 
     Raises:
         NotFoundError: There is no such object.
@@ -64,7 +64,7 @@ def read_apart(store: Store, number: str) -> tuple[str, bytes]:
 
 
 def discard(store: Store, number: str) -> str:
-    """Delete an object that is kept apart; return its study. Sent again, it is kept apart again.
+    """Delete an object that is quarantined; return its study. Sent again, it is quarantined again.
 
     Raises:
         NotFoundError: There is no such object.

@@ -1,7 +1,7 @@
-"""What becomes of an object that a peer sends: stored and queued, known already, kept apart, or refused.
+"""What becomes of an object that a peer sends: stored and queued, known already, quarantined, or refused.
 
 An object is known by its SOPInstanceUID. The same object again is one job, whatever its transfer syntax; other pixels
-under the same UID are a fault of the sender, and are kept apart for a person to look at. Every answer but a success
+under the same UID are a fault of the sender, and are quarantined for a person to look at. Every answer but a success
 leaves the object with its sender.
 """
 
@@ -81,7 +81,7 @@ STATUSES: Mapping[int, str] = MappingProxyType(
         OTHER_PATIENT: "its study is here with another patient",
         NEVER_ANALYSED: "it is a result, of modality OT, or was made after the examination",
         NO_IDENTITY: "its SOPInstanceUID, series or study is missing, or is no UID",
-        OTHER_PIXELS: "another object here has its SOPInstanceUID; this one is kept apart",
+        OTHER_PIXELS: "another object here has its SOPInstanceUID; this one is quarantined",
         OTHER_STUDY: "the same object is here in another study",
         UNEXPECTED: "it is of a C-MOVE that this server has not under way, or is not what was asked for there",
         FAILED: "another failure, of which the server's log says more",

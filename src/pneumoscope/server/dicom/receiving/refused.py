@@ -12,6 +12,7 @@ _MOST_KEPT = 2000
 """SOPInstanceUIDs that are kept, the newest."""
 _MOST_NAMED = 8
 """SOP classes of one line of the log."""
+_NO_SYNTAX = ", none of its transfer syntaxes"
 _NO_CLASS = 0x03
 """Result of a presentation context: the SOP class is not supported (PS3.8 9.3.3.2)."""
 
@@ -78,7 +79,7 @@ class RefusedContexts:
             if len(self._said) > _MOST_KEPT:
                 self._said.popitem(last=False)
         named = [
-            f"{name_class(uid) or 'unknown class'} ({ascii(uid)[1:-1]}){'' if no_class else ', none of its transfer syntaxes'}"
+            f"{name_class(uid) or 'unknown class'} ({ascii(uid)[1:-1]}){'' if no_class else _NO_SYNTAX}"
             for uid, no_class in list(found)[:_MOST_NAMED]
         ]
         more = f" and {len(found) - len(named)} more" if len(found) > len(named) else ""

@@ -83,7 +83,9 @@ class RetryRule(Frozen):
         default=5.0, gt=0, le=86_400, description="before the second attempt; each pause doubles"
     )
     longest_seconds: float = Field(default=900.0, gt=0, le=86_400, description="the longest pause")
-    dead_after_hours: float = Field(default=72.0, gt=0, le=8760, description="after which it is a dead letter")
+    dead_after_hours: float = Field(
+        default=72.0, gt=0, le=8760, description="after which it has failed and is not tried again"
+    )
 
     def pause_after(self, attempts: int) -> float:
         """Return the seconds until the next attempt: each pause doubles up to the longest, less up to a half by chance.

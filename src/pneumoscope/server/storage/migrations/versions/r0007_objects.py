@@ -1,4 +1,4 @@
-"""Images that came as DICOM objects, and those that are kept apart."""
+"""Images that came as DICOM objects, and those that are quarantined."""
 
 from __future__ import annotations
 
