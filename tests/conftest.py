@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from exports import reuse_exports
-from program import Program, environment, reuse_operator_table
+from program import Program, environment
 
 if TYPE_CHECKING:
     from pneumoscope.data.manifest import Manifest
@@ -51,11 +51,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Let the garbage collector pass over what the test files import; with torch a search takes half a second."""
     gc.freeze()
-
-
-def pytest_runtest_setup() -> None:
-    """Let every export after the first one of this process go without building the table of operators again."""
-    reuse_operator_table()
 
 
 def _shared_folder() -> Path:

@@ -11,7 +11,9 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator
-from functools import wraps
+from contextlib import suppress
+from functools import cache, wraps
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ def reuse_exports(folder: Path) -> None:
         facts = [*_structure(graph), *((tuple(each.shape), each.dtype) for each in args), sorted(options.items())]
         path = folder / "exports" / f"{hashlib.sha256(repr(facts).encode()).hexdigest()}.onnx"
         if not path.is_file():
+            reuse_operator_table()
             traced = export(graph, args, optimize=False, **options).model_proto.SerializeToString()
             path.parent.mkdir(exist_ok=True)
             draft = path.with_suffix(f".{os.getpid()}")
@@ -44,6 +47,15 @@ def reuse_exports(folder: Path) -> None:
         return program
 
     torch.onnx.export = export_once
+
+
+def reuse_operator_table() -> None:
+    """Let torch's ONNX exporter build its table of operators once a process: a second each."""
+    with suppress(ModuleNotFoundError):  # torch's own module, which another version may not have
+        module = import_module("torch.onnx._internal.exporter._registration")
+        build = module.ONNXRegistry.from_torchlib
+        if not hasattr(build, "cache_info"):
+            module.ONNXRegistry.from_torchlib = staticmethod(cache(build))
 
 
 def _with_weights(path: Path, graph: Any) -> Any:

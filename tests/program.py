@@ -18,14 +18,12 @@ import socket
 import subprocess
 import sys
 from contextlib import suppress
-from functools import cache
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
-from exports import reuse_exports
+from exports import reuse_exports, reuse_operator_table
 
 _SOURCE = Path(__file__).parents[1] / "src"
 _SHELL = set("|&;<>$*`")
@@ -117,14 +115,6 @@ def without_shell(command: str) -> list[str] | None:
     return None
 
 
-def reuse_operator_table() -> None:
-    """Let torch's ONNX exporter build its table of operators once a process, where it is imported: a second each."""
-    module = sys.modules.get("torch.onnx._internal.exporter._registration")
-    build = module and module.ONNXRegistry.from_torchlib
-    if module and not hasattr(build, "cache_info"):
-        module.ONNXRegistry.from_torchlib = staticmethod(cache(build))
-
-
 def _become(request: dict[str, Any]) -> None:
     """Become the command: never returns."""
     os.chdir(request["folder"])
@@ -178,8 +168,6 @@ def _import_training() -> None:
     import pneumoscope.workflows.train  # noqa: F401  all that trains
     from pneumoscope.export.onnx import export_onnx
 
-    with suppress(ModuleNotFoundError):  # torch's own module, which another version may not have
-        import_module("torch.onnx._internal.exporter._registration")
     reuse_operator_table()
 
     class Graph(torch.nn.Module):
