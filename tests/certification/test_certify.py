@@ -49,18 +49,34 @@ def test_a_browser_within_its_limit_passes_and_one_past_it_does_not(
     model = load(bundle)
     for shift, passed in ((0.0005, True), (0.002, False)):
         file = browser_file(tmp_path / "run.json", model, manifest, shift)
-        result = certify(bundle, manifest, tmp_path / "out", browser=file, part="all")
+        out = tmp_path / str(shift)
+        result = certify(bundle, manifest, out, browser=file, part="all")
         figures = next(one for one in result.engines if one.engine == "browser")
         assert figures.largest == pytest.approx(shift, abs=1e-6)
         assert figures.mean == pytest.approx(shift, abs=1e-6)
         assert figures.holds is passed is result.passed
-    assert json.loads((tmp_path / "out" / "certificate.json").read_text())["passed"] is False
-    page = (tmp_path / "out" / "certificate.html").read_text()
+    assert json.loads((out / "certificate.json").read_text())["passed"] is False
+    page = (out / "certificate.html").read_text()
     assert "past limits: browser" in page
-    listed = (tmp_path / "out" / "images.csv").read_text().splitlines()
+    listed = (out / "images.csv").read_text().splitlines()
     assert listed[0] == "sha256,file"
     assert len(listed) == 1 + len(manifest)
     assert result.not_run["int8"] == "no 8-bit bundle was given"
+
+
+def test_a_folder_that_holds_something_keeps_it(bundle: Path, manifest: Manifest, tmp_path: Path) -> None:
+    """A certificate is a record: the next one goes elsewhere, and is refused before any image is read."""
+    earlier = tmp_path / "certified" / "certificate.json"
+    earlier.parent.mkdir()
+    earlier.write_text("the earlier one")
+    for out, problem in ((earlier.parent, "is not empty"), (earlier, "is a file")):
+        with pytest.raises(UsageError, match=f"{problem}; a certificate goes into a new folder"):
+            certify(bundle, tmp_path / "no-such.parquet", out, part="all")
+    assert [path.name for path in earlier.parent.iterdir()] == ["certificate.json"]
+    assert earlier.read_text() == "the earlier one"
+    (tmp_path / "empty").mkdir()
+    certify(bundle, manifest, tmp_path / "empty", part="all")
+    assert len(list((tmp_path / "empty").iterdir())) == 3
 
 
 def test_drawn_images_are_no_evidence(bundle: Path, manifest: Manifest) -> None:

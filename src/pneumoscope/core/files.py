@@ -53,6 +53,21 @@ def draft_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
 
 
+def check_empty_folder(folder: Path, what: str) -> None:
+    """Check that a folder is not there yet or is empty, before work begins whose result goes there.
+
+    Args:
+        folder: The folder.
+        what: What is written there, with its article.
+
+    Raises:
+        UsageError: It holds something, or is a file.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        problem = "is not empty" if folder.is_dir() else "is a file"
+        raise UsageError(str(folder), f"{problem}; {what} goes into a new folder.", "Name another one, or remove it.")
+
+
 LONGEST_NAME = 220
 """Bytes of a file's name that this package chooses: file systems take 255, and a temporary name needs some of them."""
 

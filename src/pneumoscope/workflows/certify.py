@@ -27,7 +27,7 @@ from pneumoscope.certification.result import Certificate, EngineCost
 from pneumoscope.core.arguments import argument, check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import ManifestError, UnusableManifestError, UsageError
-from pneumoscope.core.files import write_text
+from pneumoscope.core.files import check_empty_folder, write_text
 from pneumoscope.data.finding_cases import manifest_targets
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.imaging.read import read
@@ -64,7 +64,7 @@ def certify(
         model: A loaded model, the folder of a bundle or of a run, or "builtin", "opacity" or "covid" of the package.
         data: The manifest or its file. The images should be ones that the model did not learn from.
         out: Folder for ``certificate.json``, ``certificate.html`` and ``images.csv``, which names the files that a
-            browser is to answer; None writes nothing there.
+            browser is to answer; it must be new or empty. None writes nothing there.
         int8: Folder of an 8-bit bundle that `pneumoscope.export_bundle` made of this one.
         browser: File that a browser's run wrote.
         part: "validation", "calibration", "train" or "all", which leaves out the part test.
@@ -79,7 +79,8 @@ def certify(
         The differences, the limits and whether they hold.
 
     Raises:
-        UsageError: Fewer than 40 images, an 8-bit bundle of another one, or a file that is no record of a browser.
+        UsageError: Fewer than 40 images, a folder that is not empty, an 8-bit bundle of another one, or a file that is
+            no record of a browser.
         BundleError: A bundle is incomplete or altered.
         ManifestError: The part has no rows of the model's classes, or an image is not the one that was imported.
 
@@ -89,6 +90,8 @@ def certify(
     check_least(LEAST_IMAGES, images=images)
     check_least(0, seed=seed)
     folder = None if out is None else Path(out)
+    if folder is not None:
+        check_empty_folder(folder, "a certificate")
     if part == "test":
         raise UsageError(
             argument("part", part), "is kept for measuring a finished model.", "Name validation, or another part."

@@ -12,7 +12,7 @@ from pneumoscope.bundle.runtime import Model, ModelInput, model_of
 from pneumoscope.core.arguments import argument, check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import ManifestError, UnusableManifestError, UsageError
-from pneumoscope.core.files import draft_folder
+from pneumoscope.core.files import check_empty_folder, draft_folder
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.export.format import ExportJob, ExportReport
 from pneumoscope.export.formats import FORMATS
@@ -89,7 +89,7 @@ def export_bundle(
     if form.images == "unused":
         _check_unused(to, data=data, part=part, images=images, roots=roots or None, seed=seed)
     if out is not None:
-        _check_folder(Path(out))
+        check_empty_folder(Path(out), "an export")
     given = (model,) if isinstance(model, Model | str | Path) else tuple(model)
     if len(given) != 1 and not (given and form.several):
         raise UsageError(f"format {to}", f"takes one bundle, not {len(given)}.", "Export each by itself.")
@@ -103,7 +103,7 @@ def export_bundle(
             f"Give a manifest: {argument('data', 'manifest.parquet')}.",
         )
     folder = Path(f"{loaded.card.name}-{to}") if out is None else Path(out)
-    _check_folder(folder)
+    check_empty_folder(folder, "an export")
     rows = None if data is None else _choose_rows(data, roots, part or PART, images or IMAGES, seed or 0)
     if rows is not None and bool(rows.table["source"].str.startswith("synthetic").any()):
         callbacks.message("note: these are drawn images (phantoms). The result is for demonstration only.")
@@ -145,17 +145,6 @@ def _check_once(models: Sequence[Model]) -> None:
         if model.identity in seen:
             raise UsageError(str(model.folder), f"is given twice ({model.identity[:12]}).", "Name each bundle once.")
         seen[model.identity] = model
-
-
-def _check_folder(folder: Path) -> None:
-    """Check that a folder can be made there.
-
-    Raises:
-        UsageError: It is a file, or holds something.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        what = "is not empty" if folder.is_dir() else "is a file"
-        raise UsageError(str(folder), f"{what}; an export writes a new folder.", "Name another one, or remove it.")
 
 
 def _choose_rows(
