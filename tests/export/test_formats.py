@@ -106,7 +106,7 @@ def test_an_int8_bundle_is_a_bundle_of_its_own_that_names_its_parent(quantised: 
     assert child.card.derived_from == parent.identity != child.identity
     # It learnt from what its parent learnt from; the drawn images set its ranges alone.
     assert child.card.synthetic is parent.card.synthetic is False
-    assert re.search(r"calibrated on 10 images \(synthetic-.*\), all of them drawn \(phantoms\)", child.card.limits[0])
+    assert re.search(r"learned from its answers to 10 images \(synthetic-.*\), all of them drawn \(phantoms\)", child.card.limits[0])
     page = (quantised / "CARD.md").read_text("utf-8")
     assert "all of them drawn" in page
     assert "Trained on drawn images" not in page
@@ -190,8 +190,8 @@ def test_int8_quantises_what_lies_between_convolutions_and_nothing_else(quantise
         before = [makers[name].op_type for name in node.input if name in makers]
         if "DequantizeLinear" in before and node.op_type != "QuantizeLinear":
             kinds[node.op_type] += 1
-    # Two passes (image and mirror image) of 52 convolutions, of which the first six stay float32.
-    assert kinds["Conv"] == 2 * (52 - 6)
+    # Two passes (image and mirror image) of 52 convolutions, of which the first nine stay float32.
+    assert kinds["Conv"] == 2 * (52 - 9)
     assert set(kinds) <= {"Conv", "Add", "Clip"}
     assert sum(node.op_type == "Resize" for node in graph.node) == 1
     scales = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
@@ -200,6 +200,99 @@ def test_int8_quantises_what_lies_between_convolutions_and_nothing_else(quantise
         if node.op_type == "Conv" and node.input[1] in makers and makers[node.input[1]].op_type == "DequantizeLinear"
     )  # fmt: skip
     assert scales[weight.input[1]][0] > 1  # a scale for each channel
+
+
+def test_int8_weights_are_unsigned_and_the_parents_numbers(quantised: Path) -> None:
+    """x86 processors without VNNI add products of signed weights wrongly; 128 is zero for every channel."""
+    whole = onnx.load(load("covid").folder / "model.onnx")
+    fold_constants(whole)
+    before = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in whole.graph.initializer}
+    graph = onnx.load(quantised / "model.onnx").graph
+    values = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    assert not [name for name, value in values.items() if value.dtype == np.int8]
+    makers = {output: node for node in graph.node for output in node.output}
+    compared = set()
+    for node in graph.node:
+        maker = makers.get(node.input[1]) if node.op_type == "Conv" else None
+        if maker is None:
+            continue
+        number, scale, zero = (values[name] for name in maker.input)
+        assert (zero == 128).all()
+        step = scale.reshape(-1, 1, 1, 1)
+        name = maker.input[0].removesuffix("_quantized")
+        assert (np.abs((number.astype(float) - 128) * step - before[name]) <= step / 2 * (1 + 1e-5)).all()
+        compared.add(name)
+    assert len(compared) == 52 - 9
+
+
+@pytest.mark.torch
+def test_torch_rounds_as_onnx_does() -> None:
+    """QuantizeLinear and DequantizeLinear by ONNX's own reference evaluator, past both ends of the range too."""
+    torch = pytest.importorskip("torch")
+    from onnx.reference import ReferenceEvaluator
+
+    from pneumoscope.export.learned_ranges import _Rounded
+    from pneumoscope.export.torch_graph import OPERATIONS
+
+    value = np.linspace(-4, 9, 1000, dtype=np.float32)
+    scale, zero = np.float32(0.03), np.uint8(40)
+    numbers = ReferenceEvaluator(onnx.helper.make_node("QuantizeLinear", ["x", "s", "z"], ["y"])).run(
+        None, {"x": value, "s": scale, "z": zero}
+    )[0]
+    assert (numbers.min(), numbers.max()) == (0, 255)
+    given = [torch.from_numpy(value), torch.tensor(scale), torch.tensor(zero)]
+    rounded = OPERATIONS["QuantizeLinear"](given, {})
+    np.testing.assert_array_equal(rounded.numpy(), numbers)
+    back = OPERATIONS["DequantizeLinear"]([rounded, *given[1:]], {})
+    expected = (numbers.astype(np.float32) - 40) * scale
+    np.testing.assert_allclose(back.numpy(), expected, atol=1e-6)
+    np.testing.assert_allclose(_Rounded.apply(*given).numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.torch
+def test_the_gradient_of_a_range_is_that_of_what_it_cuts_off_and_of_its_steps() -> None:
+    """By hand: 1.26 is 13 steps of .1, so near - value is .04; 40 is cut off at 255 steps."""
+    torch = pytest.importorskip("torch")
+    from pneumoscope.export.learned_ranges import _Rounded
+
+    value = torch.tensor([1.26, 40.0], requires_grad=True)
+    scale = torch.tensor(0.1, requires_grad=True)
+    near = _Rounded.apply(value, scale, torch.tensor(0, dtype=torch.uint8))
+    np.testing.assert_allclose(near.detach().numpy(), [1.3, 25.5], rtol=1e-6)
+    near.sum().backward()
+    assert value.grad.tolist() == [1.0, 0.0]
+    assert scale.grad.item() == pytest.approx((1.3 - 1.26) / 0.1 + 255, rel=1e-5)
+
+
+@pytest.mark.torch
+def test_ranges_are_learned_and_never_wider_than_what_was_seen(
+    quantised: Path, phantom_set: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beside an export of the same images whose ranges hold all that was seen: nothing but scales differs."""
+    from pneumoscope.export import learned_ranges
+
+    monkeypatch.setattr(learned_ranges, "learn_ranges", lambda *_, **__: None)
+    export_bundle("covid", "int8", tmp_path / "seen", data=phantom_set, part="all", images=10)
+    graphs = [onnx.load(folder / "model.onnx").graph for folder in (tmp_path / "seen", quantised)]
+    seen, learned = [{t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer} for graph in graphs]
+    scales = {node.input[1] for node in graphs[1].node if node.op_type == "QuantizeLinear"}
+    change = np.array([learned[name] / seen[name] for name in scales])
+    assert (change <= 1 + 1e-6).all()
+    assert (change < 0.99).sum() > len(scales) / 4
+    makers = {output: node for node in graphs[1].node for output in node.output}
+    rewritten = set()
+    for node in graphs[1].node:
+        parts = [makers.get(name) for name in node.input]
+        if node.op_type == "Conv" and all(part is not None and part.op_type == "DequantizeLinear" for part in parts):
+            data, weight, bias = (part.input for part in parts)
+            step = learned[data[1]] * learned[weight[1]]
+            np.testing.assert_allclose(learned[bias[1]], step, rtol=1e-6)  # the sum of products is whole in this step
+            before = seen[bias[0]] * seen[bias[1]].astype(float)
+            assert (np.abs(learned[bias[0]] * step.astype(float) - before) <= step / 2 * (1 + 1e-3)).all()
+            rewritten.update([bias[0], bias[1]])
+    assert rewritten
+    for name in learned.keys() - scales - rewritten:
+        np.testing.assert_array_equal(learned[name], seen[name], err_msg=name)
 
 
 def test_a_network_without_convolutions_cannot_be_quantised(phantom_set: Manifest, tmp_path: Path) -> None:

@@ -29,9 +29,9 @@ def export(
         str | None,
         typer.Option(help="int8: calibration, validation, train, all; never the part test.  [default: calibration]"),
     ] = None,
-    images: Annotated[int | None, typer.Option(min=10, help="int8: how many of them.  [default: 200]")] = None,
+    images: Annotated[int | None, typer.Option(min=10, help="int8: how many of them.  [default: 500]")] = None,
     roots: Roots = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="int8: which of them.  [default: 0]")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="int8: which of them, in which order.  [default: 0]")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a bundle in another format, and compare it with the bundle where this machine can."""

@@ -35,6 +35,7 @@ class ExportJob:
         rows: Rows of a manifest whose images the format looks at; None for a format that needs none.
         callbacks: Receive the progress.
         others: Further bundles, for a format that takes several.
+        seed: Of what is drawn at random.
     """
 
     model: Model
@@ -42,6 +43,7 @@ class ExportJob:
     rows: Manifest | None = None
     callbacks: Callbacks = SILENT
     others: tuple[Model, ...] = ()
+    seed: int = 0
 
     def read_images(self, task: str) -> Iterator[NDArray[np.float32]]:
         """Yield the images of the rows as the graph gets them: [H, W] float32, without their flat border.

@@ -226,6 +226,22 @@ def _batch_norm(x: Values, facts: Mapping[str, Any]) -> Tensor:
     return functional.batch_norm(_need(x[0]), mean, variance, scale, shift, eps=facts.get("epsilon", 1e-5))
 
 
+def _quantize(x: Values, facts: Mapping[str, Any]) -> Tensor:
+    """Return whole numbers of steps of a scale, as float32."""
+    data, scale, zero = (_need(value) for value in x)
+    limits = torch.iinfo(zero.dtype)
+    return torch.clamp(torch.round(data / scale) + zero.float(), limits.min, limits.max)
+
+
+def _dequantize(x: Values, facts: Mapping[str, Any]) -> Tensor:
+    numbers, scale, zero = _need(x[0]).float(), _need(x[1]), x[2] if len(x) > 2 else None
+    shape = [1] * numbers.dim()
+    if scale.dim():
+        shape[facts.get("axis", 1)] = -1
+    centred = numbers if zero is None else numbers - zero.float().reshape(shape)
+    return centred * scale.reshape(shape)
+
+
 def _unsqueeze(x: Values, facts: Mapping[str, Any]) -> Tensor:
     data = _need(x[0])
     for axis in sorted(_numbers(x[1])):
@@ -249,6 +265,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "Clip": _clip,
     "Concat": lambda x, facts: torch.cat([_need(value) for value in x], facts["axis"]),
     "Conv": _conv,
+    "DequantizeLinear": _dequantize,
     "Div": _plain(torch.div),
     "Equal": _plain(torch.eq),
     "Erf": _plain(torch.erf),
@@ -274,6 +291,7 @@ OPERATIONS: Mapping[str, Operation] = {
     "Mul": _plain(torch.mul),
     "Neg": _plain(torch.neg),
     "Pow": lambda x, facts: torch.pow(_need(x[0]), _need(x[1]).item()),
+    "QuantizeLinear": _quantize,
     "ReduceMax": _reduce(_amax),
     "ReduceMean": _reduce(lambda data, axes, keep: torch.mean(data, axes, keepdim=keep)),
     "ReduceMin": _reduce(lambda data, axes, keep: torch.amin(data, axes, keepdim=keep)),

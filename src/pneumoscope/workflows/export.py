@@ -18,7 +18,7 @@ from pneumoscope.export.format import ExportJob, ExportReport
 from pneumoscope.export.formats import FORMATS
 
 LEAST_IMAGES = 10
-PART, IMAGES = "calibration", 200
+PART, IMAGES = "calibration", 500
 """The part and the number of images that a format looks at by default."""
 
 
@@ -63,7 +63,7 @@ def export_bundle(
         data: Of formats that need radiographs (``int8``): the manifest or its file.
         part: Of the same formats: the part whose images they look at, or "all" for every image that is not of the part
             test; by default "calibration".
-        images: Of the same: how many, 10 or more, by default 200; they are drawn at random.
+        images: Of the same: how many, 10 or more, by default 500; they are drawn at random.
         roots: Of the same: source -> folder, where a source has moved since the manifest was written.
         seed: Of the same: decides which images; by default 0.
         callbacks: Receive the progress.
@@ -108,7 +108,7 @@ def export_bundle(
     if rows is not None and bool(rows.table["source"].str.startswith("synthetic").any()):
         callbacks.message("note: these are drawn images (phantoms). The result is for demonstration only.")
     with draft_folder(folder) as draft:
-        report = form.write(ExportJob(_whole(loaded), draft, rows, callbacks, tuple(map(_whole, others))))
+        report = form.write(ExportJob(_whole(loaded), draft, rows, callbacks, tuple(map(_whole, others)), seed or 0))
     files = {str(path.relative_to(folder)): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()}
     return Exported(to, folder, files, report)
 

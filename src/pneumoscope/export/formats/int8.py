@@ -1,7 +1,7 @@
 """int8: a bundle of a quarter of the weights' size, quantised after training and calibrated on real radiographs.
 
 Static quantisation (Jacob et al., CVPR 2018): weights have 8 bits with a scale for each channel, the values between
-convolutions 8 bits with a scale that real images set. Only what lies between the convolutions of the network is
+convolutions 8 bits with a scale that is learned from the float32 network's answers to real images. Only what lies between the convolutions of the network is
 quantised: the resize, the head, the calibration, the heatmap and the out-of-distribution score stay float32, since they
 are small and sums of them are compared with thresholds. The first convolutions stay float32 too: `float_depth`.
 """
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.bundle.runtime import Model
-from pneumoscope.core.errors import BundleError, UsageError
+from pneumoscope.core.errors import BundleError, MissingExtraError, UsageError
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.export.derived import complete_bundle, has_eight_bits
 from pneumoscope.export.fold import fold_constants
@@ -27,7 +27,7 @@ from pneumoscope.export.format import ExportJob, ExportReport, Format
 
 QUANTISED = ("Conv", "Add", "Clip")
 """Operators that compute with 8 bits; Clip (ReLU6) becomes part of the scale."""
-MOST_FLOAT = 6
+MOST_FLOAT = 9
 """Convolutions from the image on that stay float32 in a deep network. With the first alone 9 of 500 decisions of the
 built-in opacity model changed, with six 2 to 7, for a tenth of the speed; more did not help (docs/decisions.md)."""
 COMPARED = 32
@@ -50,6 +50,10 @@ def _write(job: ExportJob) -> ExportReport:
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
+    try:
+        from pneumoscope.export.learned_ranges import learn_ranges
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("the format int8", "train") from error
     parent = job.model
     plain = job.folder / "float.onnx"
     model = onnx.load(parent.folder / "model.onnx")
@@ -77,15 +81,20 @@ def _write(job: ExportJob) -> ExportReport:
             calibrate_method=CalibrationMethod.MinMax,
         )
     plain.unlink()
-    _keep_standard_operators(path)
+    finished = onnx.load(path)
+    keep_standard_operators(finished)
+    make_weights_unsigned(finished)
+    learn_ranges(finished, parent, job.read_images("answering in float32"), seed=job.seed, callbacks=job.callbacks)
+    onnx.checker.check_model(finished)
+    onnx.save(finished, path)
     said = (
-        f"An 8-bit copy of {parent.card.name} {parent.card.version} ({parent.identity[:12]}), calibrated on "
-        f"{_describe_images(job.rows)}. All figures and thresholds here are those of that bundle; how far this one "
+        f"An 8-bit copy of {parent.card.name} {parent.card.version} ({parent.identity[:12]}), with ranges that were "
+        f"learned from its answers to {_describe_images(job.rows)}. All figures and thresholds here are those of that bundle; how far this one "
         "differs is measured by certify."
     )
     note = (
-        "It is not audited, and its card's figures are those of the bundle that it was made of. On processors without "
-        "instructions for 8-bit products (VNNI) its answers may differ a little more."
+        "It is not audited, and its card's figures are those of the bundle that it was made of. certify counts how many "
+        "decisions differ."
     )
     return complete_bundle(job, "int8", said, list(islice(job.read_images("comparing"), COMPARED)), (note,))
 
@@ -148,17 +157,34 @@ def float_depth(convolutions: int) -> int:
     return min(MOST_FLOAT, convolutions // 4)
 
 
-def _keep_standard_operators(path: Path) -> None:
+def keep_standard_operators(model: Any) -> None:
     """Remove the domains that the quantiser declares without need: a bundle has operators of ONNX's standard alone."""
-    import onnx
-
-    model = onnx.load(path)
     used = {node.domain for node in model.graph.node}
     imports = [item for item in model.opset_import if item.domain in used]
     del model.opset_import[:]
     model.opset_import.extend(imports)
     del model.metadata_props[:]
-    onnx.save(model, path)
+
+
+def make_weights_unsigned(model: Any) -> None:
+    """Store 8-bit weights as 0..255 around 128, in place, which is the same numbers.
+
+    x86 processors without VNNI add two products of an unsigned and a signed byte in 16 bits, which overflow, and ONNX
+    Runtime lets them. Products of two unsigned bytes it computes exactly on every processor. Processors with VNNI run
+    either by the same instruction.
+
+    Args:
+        model: With 8-bit weights, an ``onnx.ModelProto``.
+    """
+    from onnx import TensorProto, numpy_helper
+
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    weights = [node.input for node in model.graph.node if node.op_type == "DequantizeLinear"]
+    for name in dict.fromkeys(each for inputs in weights for each in (inputs[0], inputs[2])):
+        tensor = tensors.get(name)
+        if tensor is not None and tensor.data_type == TensorProto.INT8:
+            value = numpy_helper.to_array(tensor).astype(np.int16) + 128
+            tensor.CopyFrom(numpy_helper.from_array(value.astype(np.uint8), name))
 
 
 def _describe_images(rows: Manifest | None) -> str:
