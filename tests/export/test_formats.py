@@ -106,7 +106,9 @@ def test_an_int8_bundle_is_a_bundle_of_its_own_that_names_its_parent(quantised: 
     assert child.card.derived_from == parent.identity != child.identity
     # It learnt from what its parent learnt from; the drawn images set its ranges alone.
     assert child.card.synthetic is parent.card.synthetic is False
-    assert re.search(r"learned from its answers to 10 images \(synthetic-.*\), all of them drawn \(phantoms\)", child.card.limits[0])
+    assert re.search(
+        r"learned from its answers to 10 images \(synthetic-.*\), all of them drawn \(phantoms\)", child.card.limits[0]
+    )
     page = (quantised / "CARD.md").read_text("utf-8")
     assert "all of them drawn" in page
     assert "Trained on drawn images" not in page

@@ -20,7 +20,8 @@ def certify(
     ],
     data: Annotated[Path, typer.Option(help="The manifest (Parquet).", metavar="MANIFEST")],
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="A new folder for certificate.json, certificate.html and images.csv.")
+        Path | None,
+        typer.Option("--out", "-o", help="A new folder for certificate.json, certificate.html and images.csv."),
     ] = None,
     int8: Annotated[
         Path | None, typer.Option("--int8", help="The 8-bit bundle that was exported from this one.", metavar="BUNDLE")

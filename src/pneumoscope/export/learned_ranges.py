@@ -188,7 +188,7 @@ def _make_differentiable(model: Any, student: TorchGraph) -> None:
 
 
 def _store(model: Any, scales: Mapping[str, float]) -> None:
-    """Write scales into a graph, and the biases anew, whose scale is that of the input times that of the weights."""
+    """Write scales into a graph, and the biases in steps of the input's scale times that of the weights."""
     from onnx import numpy_helper
 
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}

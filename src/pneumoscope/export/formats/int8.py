@@ -1,9 +1,10 @@
 """int8: a bundle of a quarter of the weights' size, quantised after training and calibrated on real radiographs.
 
 Static quantisation (Jacob et al., CVPR 2018): weights have 8 bits with a scale for each channel, the values between
-convolutions 8 bits with a scale that is learned from the float32 network's answers to real images. Only what lies between the convolutions of the network is
-quantised: the resize, the head, the calibration, the heatmap and the out-of-distribution score stay float32, since they
-are small and sums of them are compared with thresholds. The first convolutions stay float32 too: `float_depth`.
+convolutions 8 bits with a scale that is learned from the float32 network's answers to real images. Only what lies
+between the convolutions of the network is quantised: the resize, the head, the calibration, the heatmap and the
+out-of-distribution score stay float32, since they are small and sums of them are compared with thresholds. The first
+convolutions stay float32 too: `float_depth`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,8 @@ from pneumoscope.export.format import ExportJob, ExportReport, Format
 QUANTISED = ("Conv", "Add", "Clip")
 """Operators that compute with 8 bits; Clip (ReLU6) becomes part of the scale."""
 MOST_FLOAT = 9
-"""Convolutions from the image on that stay float32 in a deep network. With the first alone 9 of 500 decisions of the
-built-in opacity model changed, with six 2 to 7, for a tenth of the speed; more did not help (docs/decisions.md)."""
+"""Convolutions from the image on that stay float32 in a deep network: the first ones make much of the noise for few of
+the products (docs/decisions.md)."""
 COMPARED = 32
 """Images on which the new bundle is compared with the old one."""
 
@@ -89,12 +89,12 @@ def _write(job: ExportJob) -> ExportReport:
     onnx.save(finished, path)
     said = (
         f"An 8-bit copy of {parent.card.name} {parent.card.version} ({parent.identity[:12]}), with ranges that were "
-        f"learned from its answers to {_describe_images(job.rows)}. All figures and thresholds here are those of that bundle; how far this one "
-        "differs is measured by certify."
+        f"learned from its answers to {_describe_images(job.rows)}. All figures and thresholds here are those of that "
+        "bundle; how far this one differs is measured by certify."
     )
     note = (
-        "It is not audited, and its card's figures are those of the bundle that it was made of. certify counts how many "
-        "decisions differ."
+        "It is not audited, and its card's figures are those of the bundle that it was made of. How many decisions "
+        "differ is counted by certify."
     )
     return complete_bundle(job, "int8", said, list(islice(job.read_images("comparing"), COMPARED)), (note,))
 
