@@ -117,7 +117,7 @@ def test_what_is_kept_apart_is_saved_and_deleted(hospital: Site, page: Page) -> 
     expect(dialog).to_contain_text("CR1")
     assert obstacles(page) == []
     dialog.get_by_role("button", name="Delete").click()
-    expect(apart).to_contain_text("Nothing is quarantined.")
+    expect(apart).to_contain_text("Nothing is in quarantine.")
     assert hospital.api("GET", "/api/archive/quarantine") == []
 
 

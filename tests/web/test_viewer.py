@@ -350,9 +350,35 @@ def test_an_earlier_study_lies_beside_with_its_date(site: Site, page: Page) -> N
     expect(prior).to_contain_text("Prior")
     expect(prior).to_contain_text("examined 2025-01-01")
     expect(prior.get_by_role("application")).to_have_attribute("aria-label", re.compile("Prior; "))
+    page.set_viewport_size({"width": 1366, "height": 768})
+    frames(page)
+    boxes = page.evaluate(
+        """() => Object.fromEntries(['.view-toolbar button', '.view-banner', '.view-screen', '.view-bars'].map((each) =>
+            [each, [...document.querySelectorAll(each)].map((one) => one.getBoundingClientRect().toJSON())]))"""
+    )
+    assert len({box["top"] for box in boxes[".view-toolbar button"]}) == 1  # one row
+    (left, right), banners = boxes[".view-screen"], boxes[".view-banner"]
+    assert left["right"] < right["left"]
+    for measure in ("top", "width", "height"):
+        assert left[measure] == pytest.approx(right[measure], abs=0.1)
+    assert all(banner["bottom"] <= left["top"] for banner in banners)
+    assert boxes[".view-bars"][0]["top"] >= left["top"]  # they hide no banner
     page.keyboard.press("v")
     expect(prior).to_have_count(0)
     assert then != now
+
+
+def test_an_image_of_8_bits_goes_to_255_however_it_is_stored(site: Site, page: Page) -> None:
+
+    rows = np.random.default_rng(3).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)  # its grey is no whole number
+    buffer = BytesIO()
+    Image.fromarray(rows).save(buffer, "PNG")
+    (study,) = upload(site, buffer.getvalue())
+    open_viewer(page, site, study)
+    figures = page.locator(".view-figures")
+    expect(figures).to_contain_text("W 255 L 128")
+    page.locator(".view-screen").hover()
+    expect(page.locator(".view-probe")).to_have_text(re.compile(r"^x \d+ y \d+: \d{1,3}$"))
 
 
 def test_the_viewer_is_reachable_and_quiet_while_one_types(site: Site, page: Page) -> None:

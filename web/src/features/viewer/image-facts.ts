@@ -3,6 +3,7 @@ import type { Identity, Image, Study } from "../../api/types";
 import { formatDateTime, formatNumber, type Key, t } from "../../i18n";
 import { type Pane, screenZoom } from "./pane";
 import type { ViewerStore } from "./viewer-store";
+import { toFileLevel } from "./window";
 
 const SEX: Record<string, Key> = { F: "view.sex.F", M: "view.sex.M", O: "view.sex.O" };
 const LATERALITY: Record<string, Key> = { L: "view.laterality.L", R: "view.laterality.R", B: "view.laterality.B" };
@@ -91,7 +92,8 @@ export function describePane(pane: Pane, relation: string, patient: string, when
 }
 
 export function describeWindow(pane: Pane): string {
-  const { lower, upper } = pane.window.value;
+  const level = (value: number) => toFileLevel(value, pane.pixels.value?.bits ?? 8, pane.image.bits);
+  const [lower, upper] = [level(pane.window.value.lower), level(pane.window.value.upper)];
   return t("view.window.values", {
     width: formatNumber(upper - lower, 0),
     level: formatNumber((lower + upper) / 2, 0),

@@ -6,6 +6,7 @@ import { type Affine, apply, invertAffine, type Point } from "./geometry";
 import type { Pane } from "./pane";
 import type { Pixels } from "./pixels";
 import type { Window } from "./window";
+import { toFileLevel } from "./window";
 
 /** Side of the lens in CSS pixels, and how much larger it shows the image than the screen. */
 const SIDE = 180;
@@ -31,7 +32,11 @@ export function describeProbe(pane: Pane): string {
   const [x, y] = apply(invertAffine(affine), pointer);
   const value = probePixel(pixels, [x, y]);
   if (value === null) return "";
-  return t("view.probe", { x: Math.floor(x), y: Math.floor(y), value: formatNumber(value, 0) });
+  return t("view.probe", {
+    x: Math.floor(x),
+    y: Math.floor(y),
+    value: formatNumber(toFileLevel(value, pixels.bits, pane.image.bits), 0),
+  });
 }
 
 export function Magnifier({ pane }: { pane: Pane }) {

@@ -1,10 +1,17 @@
 import { expect, test } from "vitest";
 import { colour } from "./colour-map";
-import { dragWindow, fullRange, lungContrast } from "./window";
+import { dragWindow, fullRange, lungContrast, toFileLevel } from "./window";
 
 test("full range is what the file can hold", () => {
   expect(fullRange(8)).toEqual({ lower: 0, upper: 255 });
   expect(fullRange(16)).toEqual({ lower: 0, upper: 65535 });
+});
+
+test("values are told in the levels of the file, whatever depth they are stored in", () => {
+  expect(toFileLevel(65535, 16, 8)).toBe(255);
+  expect(toFileLevel(65535, 16, 12)).toBe(4095);
+  expect(toFileLevel(65535, 16, 1)).toBe(255);
+  expect([toFileLevel(40000, 16, 16), toFileLevel(200, 8, 8), toFileLevel(200, 8, 16)]).toEqual([40000, 200, 200]);
 });
 
 test("lung contrast leaves out quite black and quite white: 100 exposed values from 1000 to 1099", () => {

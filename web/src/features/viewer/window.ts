@@ -17,6 +17,14 @@ export function fullRange(bits: 8 | 16): Window {
   return { lower: 0, upper: 2 ** bits - 1 };
 }
 
+/**
+ * Return a stored value in the levels that the file has. The grey of a colour picture, or of a table in the file, is
+ * stored in 16 bits where 8 would lose some of it; for people an image of 8 bits goes to 255.
+ */
+export function toFileLevel(value: number, stored: 8 | 16, file: number): number {
+  return file < stored ? (value * (2 ** Math.max(8, file) - 1)) / (2 ** stored - 1) : value;
+}
+
 /** Percentiles for what lies behind the heart and for bone: the bright part. */
 const BRIGHT = { lower: 0.5, upper: 0.995 };
 
