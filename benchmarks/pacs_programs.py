@@ -26,6 +26,7 @@ from pynetdicom import AE
 
 import pneumoscope as ps
 from pneumoscope.imaging.golden_files.encode import dicom
+from pneumoscope.server.dicom.calling.association import keep_answers
 
 DIGITAL = "1.2.840.10008.5.1.4.1.1.1.1"
 COMPUTED = "1.2.840.10008.5.1.4.1.1.1"
@@ -189,6 +190,7 @@ class Modality:
         if self._association is None or not self._association.is_established:
             self._association = self._entity.associate("127.0.0.1", self._port, ae_title=TITLE)
             self._spoke = time.monotonic()
+            keep_answers(self._association)
         if not self._association.is_established:
             return "rejected" if self._association.is_rejected else "no association"
         silent, began = time.monotonic() - self._spoke, time.monotonic()

@@ -19,9 +19,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from pneumoscope.server.dicom.calling.association import COMMITMENT, COMMITMENT_INSTANCE, judge_status
+from pneumoscope.server.dicom.calling.association import (
+    COMMITMENT,
+    COMMITMENT_INSTANCE,
+    PLAIN_SYNTAXES,
+    VERIFICATION,
+    judge_status,
+    open_association,
+)
+from pneumoscope.server.dicom.routing.address import ArchiveAddress
 from pneumoscope.server.settings import Settings
-from server.dicom.orthanc import TITLE, Orthanc
+from server.dicom.orthanc import TITLE, Orthanc, free_port
 from server.dicom.test_outbound import hand_on, items, refusing, sending, wait_for
 
 pytest.importorskip("pynetdicom", reason="no pynetdicom: pip install 'pneumoscope[pacs]'")
@@ -161,3 +169,31 @@ def test_what_an_archive_does_not_keep_is_sent_again(settings: Settings, tmp_pat
         hand_on(client)
         (item,) = wait_for(client, "committed")
         assert sent == [item.sop_uid] * 2
+
+
+def test_an_answer_is_left_to_who_asked() -> None:
+    """pynetdicom's thread of an association took answers and dropped them, on a machine with much to do."""
+    from pynetdicom import AE
+    from pynetdicom.dimse_primitives import C_ECHO
+
+    server = AE(ae_title=TITLE)
+    server.add_supported_context(VERIFICATION)
+    port = free_port()
+    listening = server.start_server(("127.0.0.1", port), block=False)
+    address = ArchiveAddress(title=TITLE, host="127.0.0.1", port=port)
+    try:
+        with open_association(address, "US", [(VERIFICATION, PLAIN_SYNTAXES)], [], 5) as association:
+            association._reactor_checkpoint.clear()  # its own thread does nothing meanwhile
+            time.sleep(0.2)
+            answer, question = C_ECHO(), C_ECHO()
+            answer.MessageIDBeingRespondedTo, question.MessageID = 7, 8
+            for message in (answer, question):
+                association.dimse.msg_queue.put((1, message))
+            assert association.dimse.get_msg(block=False) == (None, None)
+            assert association.dimse.get_msg(block=True) == (1, answer)
+            assert association.dimse.get_msg(block=False) == (1, question)
+            assert association.dimse.get_msg(block=False) == (None, None)
+            association._reactor_checkpoint.set()
+            assert association.send_c_echo().Status == 0
+    finally:
+        listening.shutdown()

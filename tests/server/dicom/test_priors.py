@@ -35,7 +35,7 @@ pytest.importorskip("pynetdicom", reason="no pynetdicom: pip install 'pneumoscop
 
 # pynetdicom leaves the socket open of a connection that was refused.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-US = "PNEUMOSCOPE"
+US, COMPUTED = "PNEUMOSCOPE", "1.2.840.10008.5.1.4.1.1.1"
 
 
 @contextmanager
@@ -184,7 +184,7 @@ def test_an_image_that_is_here_of_somebody_else_is_no_earlier_one(settings: Sett
         assert (fetch.state, fetch.taken, fetch.dropped, fetch.prior) == ("failed", 0, 1, None)
         assert priors_of(client, study) == []
         refused = f"C-STORE of an earlier study refused {OTHER_STUDY:04X}"
-        assert refused in {entry.action for entry in list_entries(client.app.state.context.store)}
+        assert f"{refused} {COMPUTED}" in {entry.action for entry in list_entries(client.app.state.context.store)}
 
 
 @pytest.mark.parametrize("number", ["", "47*", "47\\11"])
@@ -259,7 +259,8 @@ def test_what_was_not_asked_for_is_refused(settings: Settings, tmp_path: Path) -
                 assert "this server refused" in fetch.last_error
                 store.commit(lambda session, row=fetch.id: prior_queue.retry_failed(session, row) and None)
             entries = list_entries(store)
-            assert any(entry.action.endswith(f"refused {status:04X}") and entry.status == 422 for entry in entries)
+            said = f"refused {status:04X} {COMPUTED}"
+            assert any(entry.action.endswith(said) and entry.status == 422 for entry in entries)
         assert [row.id for row in rows(client, Study)] == [study]
         assert {row.study for row in rows(client, StoredPrediction)} == {study}
         vars(archive).update({**usual, "answers": []})

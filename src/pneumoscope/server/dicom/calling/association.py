@@ -224,11 +224,36 @@ def open_association(
         if connection is not None and connection.socket is not None:
             connection.socket.close()  # pynetdicom leaves it open
         raise NoAssociationError("the archive", f"{why}.")
+    keep_answers(association)
     try:
         yield association
     finally:
         if association.is_established:
             association.release()
+
+
+def keep_answers(association: Association) -> None:
+    """Let the thread of an association that was opened here take no answer from the thread that waits for it.
+
+    pynetdicom pauses its thread while it sends, and looks at a flag for that. The flag may be of the moment before
+    (pynetdicom 3.0, `Association._run_reactor`): then its thread takes the answer, drops it, and no answer comes to who
+    asked. That was one of hundreds on a machine with much to do.
+
+    Args:
+        association: That nothing was sent in yet.
+    """
+    provider: Any = association.dimse
+    take = provider.get_msg
+
+    def get_msg(block: bool = False) -> Any:
+        if not block:  # its thread, which is there for what the archive asks
+            with provider.msg_queue.mutex:
+                first = next(iter(provider.msg_queue.queue), None)
+            if first is not None and getattr(first[1], "MessageIDBeingRespondedTo", None) is not None:
+                return None, None
+        return take(block)
+
+    provider.get_msg = get_msg
 
 
 def read_report(information: Dataset) -> tuple[str, list[str], dict[str, int]]:
