@@ -117,7 +117,8 @@ def queue_unsent(request: Request, context: AppContext, user: CurrentAdmin, sent
     routes = _outbound_of(context).routes
 
     def entry(study: str) -> AuditEntry:
-        return replace(request.state.audit_entry(202), subject=study)
+        whole: AuditEntry = request.state.audit_entry(202)
+        return replace(whole, subject=study)
 
     return QueuedOut(queued=unsent.queue_unsent(context.store, context.catalogue, routes, sent.studies, entry))
 
