@@ -29,13 +29,12 @@ test("what differs in a sentence stays, in the page's numbers and names", () => 
   const weak =
     "On the 1,038 validation images of nih its balanced accuracy is 0.267 [0.2 to 0.3]: among images like those its " +
     "answers are close to guessing.";
+  const trained =
+    "Trained on nih (61 images), my-2.0 (5 images); never measured at your site. Expect worse there, often much " +
+    "worse.";
   const cases: [Speaker, string, string][] = [
     ["card", weak, "Auf den 1.038 Validierungsbildern aus nih ist seine balancierte Genauigkeit 0,267 [0,2 bis 0,3]:"],
-    [
-      "card",
-      "Trained on nih (61 images), my-2.0 (5 images); never measured at your site. Expect worse there, often much worse.",
-      "Trainiert mit nih (61 Bilder), my-2.0 (5 Bilder);",
-    ],
+    ["card", trained, "Trainiert mit nih (61 Bilder), my-2.0 (5 Bilder);"],
     ["archive", "not asked to keep it: status A700", "nicht um Sicherung gebeten: Status A700"],
     [
       "archive",

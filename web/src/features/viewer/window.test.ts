@@ -7,7 +7,7 @@ test("full range is what the file can hold", () => {
   expect(fullRange(16)).toEqual({ lower: 0, upper: 65535 });
 });
 
-test("values are told in the levels of the file, whatever depth they are stored in", () => {
+test("values are shown in the levels of the file, whatever depth they are stored in", () => {
   expect(toFileLevel(65535, 16, 8)).toBe(255);
   expect(toFileLevel(65535, 16, 12)).toBe(4095);
   expect(toFileLevel(65535, 16, 1)).toBe(255);
