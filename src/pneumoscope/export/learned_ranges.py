@@ -151,7 +151,8 @@ def _difference(student: TorchGraph, example: _Example, multilabel: bool) -> Ten
     off = logits - example.logits
     if not multilabel:  # what all logits share changes no probability
         off = off - off.mean(1, keepdim=True)
-    return off.square().sum() + EMBEDDING_WEIGHT * (embedding - example.embedding).square().mean()
+    loss: Tensor = off.square().sum() + EMBEDDING_WEIGHT * (embedding - example.embedding).square().mean()
+    return loss
 
 
 def _constants(graph: Any) -> set[str]:
@@ -196,8 +197,8 @@ def _store(model: Any, scales: Mapping[str, float]) -> None:
     makers = {node.output[0]: node for node in model.graph.node}
     changed: dict[str, NDArray[Any]] = {name: np.asarray(scale, np.float32) for name, scale in scales.items()}
     for node in model.graph.node:
-        parts = [makers.get(name) for name in node.input]
-        if node.op_type != "Conv" or len(parts) < 3 or any(part is None for part in parts):
+        parts = [makers[name] for name in node.input if name in makers]
+        if node.op_type != "Conv" or len(parts) < 3:
             continue
         data, weight, bias = parts
         number, scale = bias.input[:2]
