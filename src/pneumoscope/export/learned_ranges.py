@@ -120,7 +120,8 @@ def learn_ranges(
             optimizer.zero_grad()
             for number in batch:
                 student.constants.update({scale: value.exp() for scale, value in learned.items()})
-                (_difference(student, examples[number], parent.card.multilabel) / len(batch)).backward()  # type: ignore[no-untyped-call]
+                loss = _difference(student, examples[number], parent.card.multilabel) / len(batch)
+                loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             schedule.step()
             with torch.no_grad():
