@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscope.cli.formatting import print_json
+from pneumoscope.cli.formatting import print_json, print_note
 from pneumoscope.cli.options import AsJson, Database, Home, Secret
+from pneumoscope.core.counts import format_count
 
 if TYPE_CHECKING:
     from pneumoscope.server.dicom.routing.prior_rule import PriorRule
@@ -93,7 +94,12 @@ def unsent(
         if as_json:
             print_json({"queued": count})
         else:
-            typer.echo(f"{count} results were queued.")
+            typer.echo(f"{format_count(count, 'result was', 'results were')} queued.")
+            if count:
+                print_note(
+                    "A running server knows the destinations of the file that it was started with. Results for another "
+                    f"one wait until it starts with {file}."
+                )
         return
     results = find_unsent(settings, file)
     if as_json:

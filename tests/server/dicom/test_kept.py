@@ -304,6 +304,32 @@ def test_a_transfer_syntax_with_a_quality_of_0_is_not_sent(
     assert client("GET", ADDRESS + what, headers={"Accept": asked}).status_code == status
 
 
+@pytest.mark.parametrize("excepted", ["{many}; transfer-syntax={other}; q=0", 'multipart/related; type="a/b"; q=0'])
+@pytest.mark.parametrize("address", [ADDRESS.partition("/series")[0], ADDRESS.partition("/instances")[0], ADDRESS])
+def test_another_range_with_a_quality_of_0_excepts_nothing_of_a_study(
+    client: Client, excepted: str, address: str, tmp_path: Path
+) -> None:
+    assert post(client, file_in(BASELINE, tmp_path)).status_code == 200
+    many = 'multipart/related; type="application/dicom"'
+    asked = f"{excepted.format(many=many, other=JPEG_LS)}, */*"
+    assert client("GET", address, headers={"Accept": asked}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("application/json", 200),
+        ("application/dicom+json;q=0, application/json", 406),
+        ("text/html, */*;q=0.1", 200),
+        ('text/x; a="' + '\\"' * 2000, 406),
+        ("a/b," * 1100, 422),
+    ],
+)
+def test_the_header_accept_of_metadata(client: Client, accept: str, status: int, tmp_path: Path) -> None:
+    assert post(client, file_in(BASELINE, tmp_path)).status_code == 200
+    assert client("GET", f"{ADDRESS}/metadata", headers={"Accept": accept}).status_code == status
+
+
 def test_a_head_answers_as_a_get(client: Client, tmp_path: Path) -> None:
     assert post(client, file_in(BASELINE, tmp_path)).status_code == 200
     for what in ("", "/metadata", "/frames/1", "/rendered"):

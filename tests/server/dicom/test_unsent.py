@@ -150,7 +150,8 @@ def test_the_command_shows_and_queues(settings: Settings, tmp_path: Path) -> Non
     assert "two  2 of kind report, by rule 'more'\n" in shown.output
     assert shown.output.endswith("6 results of 2 studies were never queued.\n")
     queued = CliRunner().invoke(app, ["unsent", str(file), "--queue", *where])
-    assert queued.output == "6 results were queued.\n"
+    assert queued.stdout == "6 results were queued.\n"
+    assert "Results for another one wait" in " ".join(queued.stderr.split())
     assert queue_unsent(settings, file) == 0
     with serve_client(node_of(settings, routes=file)) as client:
         lines = list_entries(client.app.state.context.store, account=CONSOLE)

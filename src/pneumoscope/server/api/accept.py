@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
 from pneumoscope.server.api.problems import HttpError, Problem
 from pneumoscope.server.api.related import read_type
+from pneumoscope.server.errors import InvalidRequestError
 
-_RANGE = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*")+')
-"""A media range; a comma in quotes ends none."""
+_LONGEST = 4096
+"""Characters of the header: each range takes time to read, and browsers send some 200 characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +34,16 @@ class MediaRange:
 
 
 def read_accept(request: Request) -> list[MediaRange]:
-    """Return the ranges of a request's header, those with a quality of 0 too; without a header, all is taken."""
+    """Return the ranges of a request's header, those with a quality of 0 too; without a header, all is taken.
+
+    Raises:
+        InvalidRequestError: The header is too long.
+    """
+    header = request.headers.get("accept") or "*/*"
+    if len(header) > _LONGEST:
+        raise InvalidRequestError("the header Accept", f"has more than {_LONGEST:,} characters.", "Name fewer types.")
     ranges = []
-    for text in _RANGE.findall(request.headers.get("accept") or "*/*"):
+    for text in _split(header):
         kind, parameters = read_type(text.strip())
         quality = parameters.pop("q", "1")
         if kind:
@@ -58,6 +65,22 @@ def quality_of(ranges: Sequence[MediaRange], kind: str) -> float:
 def not_acceptable(*kinds: str) -> HttpError:
     """Return the refusal of a request that takes none of the media types that there are (PS3.18 8.7)."""
     return HttpError(Problem(406, "the answer", f"is {' or '.join(kinds)}.", "Accept that."))
+
+
+def _split(header: str) -> Iterator[str]:
+    """Yield the media ranges of a header; a comma in quotes ends none."""
+    start, quoted, escaped = 0, False, False
+    for place, letter in enumerate(header):
+        if escaped:
+            escaped = False
+        elif quoted and letter == "\\":
+            escaped = True
+        elif letter == '"':
+            quoted = not quoted
+        elif letter == "," and not quoted:
+            yield header[start:place]
+            start = place + 1
+    yield header[start:]
 
 
 def _read_quality(text: str) -> float:

@@ -150,7 +150,8 @@ def retrieve(
     """Return those objects of a study, a series, or the one object, that are kept as files: in their own bytes."""
     objects = _find(request, context, user, study_uid, series_uid, sop_uid)
     ranges = read_accept(request)
-    if not quality_of(ranges, MULTIPART) and not (sop_uid and quality_of(ranges, DICOM)):
+    kinds = (MULTIPART, DICOM) if sop_uid else (MULTIPART,)
+    if not any(one.quality and one.specificity(kind) for one in ranges for kind in kinds):
         raise not_acceptable(f'{MULTIPART}; type="{DICOM}"')
     files = retrieval.list_files(context.store, objects, user.id)
     chosen = [one for one in files if _takes(ranges, MULTIPART, one.syntax)]
@@ -245,8 +246,8 @@ def retrieve_metadata(
     sop_uid: Uid | None = None,
 ) -> Response:
     """Return the metadata of the objects of a study, a series, or of one object."""
-    _check_accept_json(request)
     objects = _find(request, context, user, study_uid, series_uid, sop_uid)
+    _check_accept_json(request)
     return _json(retrieval.read_metadata(context.store, objects, user.id, _base_of(request)), 200, {})
 
 
@@ -263,7 +264,8 @@ def _base_of(request: Request) -> str:
 def _check_accept_json(request: Request) -> None:
     """Refuse a request that does not take DICOM JSON; plain JSON stands for DICOM JSON too (PS3.18 8.7.3.5)."""
     ranges = read_accept(request)
-    if not quality_of(ranges, JSON) and not any(one.kind == "application/json" and one.quality for one in ranges):
+    kind = JSON if any(one.kind == JSON for one in ranges) else "application/json"
+    if not quality_of(ranges, kind):
         raise not_acceptable(JSON)
 
 

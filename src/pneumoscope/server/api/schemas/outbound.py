@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -116,7 +116,9 @@ class UnsentPartOut(BaseModel):
 class UnsentIn(Sent):
     """The studies of which results are queued."""
 
-    studies: list[str] = Field(min_length=1, max_length=MOST_STUDIES, description="their numbers")
+    studies: list[Annotated[str, Field(pattern="^[0-9a-z]{1,64}$")]] = Field(
+        min_length=1, max_length=MOST_STUDIES, description="their numbers"
+    )
 
 
 class QueuedOut(BaseModel):

@@ -6,7 +6,8 @@ after the other, and queued when an administrator asks for that.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -25,7 +26,10 @@ from pneumoscope.server.storage.tables import ArchivedObject, ArrivingObject, Ou
 from pneumoscope.server.storage.transaction import Transaction
 
 MOST_STUDIES = 200
-"""Studies that are looked at in one go: about a second, for which a writer would wait."""
+"""Studies that are looked at in one go: about a second."""
+_STUDIES_OF_ONE_WRITE = 25
+_PAUSE = 0.05
+"""Seconds between two writes: SQLite gives its lock to writers in no order, and the server's must come in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +109,28 @@ def queue_unsent(
         studies: Their numbers, at most `MOST_STUDIES`; one that is not there is passed over.
         entry: Returns the line of the audit log for a study of which something is queued.
     """
+    with store.read() as session:  # the rules are asked here, where no writer waits
+        found = _find(session, catalogue, routes, studies)
 
     def write(session: Transaction) -> int:
-        found = _find(session, catalogue, routes, studies)
-        for study in dict.fromkeys(result.study for result, _ in found):
+        # Meanwhile a result may have been superseded, retracted, erased or queued by another command.
+        uids = {result.sop_uid for result, _ in found}
+        current = set(
+            session.scalars(
+                select(ResultObject.sop_uid).where(ResultObject.sop_uid.in_(uids), ResultObject.state == "current")
+            )
+        )
+        known = _known(session, uids)
+        left = [
+            (result, queued)
+            for result, queued in found
+            if queued.sop_uid in current and (queued.sop_uid, queued.destination) not in known
+        ]
+        for study in dict.fromkeys(result.study for result, _ in left):
             audit_log.record(session, entry(study))
-        return outbound_queue.enqueue(session, [queued for _, queued in found]) if found else 0
+        return outbound_queue.enqueue(session, [queued for _, queued in left]) if left else 0
 
-    return store.commit(write, exclusive=True)
+    return store.commit(write, exclusive=True) if found else 0
 
 
 def find_all_unsent(store: Store, catalogue: Catalogue, routes: Routes) -> list[UnsentResult]:
@@ -124,8 +142,10 @@ def queue_all_unsent(store: Store, catalogue: Catalogue, routes: Routes, entry: 
     """Queue what rules would send of all studies, one part after the other; see `queue_unsent`."""
     count = 0
     for part in _parts(store, catalogue, routes):
-        if studies := list(dict.fromkeys(result.study for result in part.results)):
-            count += queue_unsent(store, catalogue, routes, studies, entry)
+        studies = list(dict.fromkeys(result.study for result in part.results))
+        for first in range(0, len(studies), _STUDIES_OF_ONE_WRITE):
+            count += queue_unsent(store, catalogue, routes, studies[first : first + _STUDIES_OF_ONE_WRITE], entry)
+            time.sleep(_PAUSE)
     return count
 
 
@@ -149,10 +169,7 @@ def _find(
         .where(ResultObject.study.in_(studies), ResultObject.state == "current", came, ~arrives)
         .order_by(ResultObject.study, ResultObject.made, ResultObject.sop_uid)
     ).all()
-    items = select(OutboundItem.sop_uid, OutboundItem.destination).where(
-        OutboundItem.sop_uid.in_([row.sop_uid for row in rows])
-    )
-    known = {(sop_uid, destination) for sop_uid, destination in session.execute(items)}
+    known = _known(session, {row.sop_uid for row in rows})
     models = catalogue.list_models()
     speaks = {model: not queue.is_switched_off(session, model) for model in {row.model for row in rows} & set(models)}
     found = []
@@ -169,3 +186,9 @@ def _find(
                     result = UnsentResult(study, row.kind, name, row.sop_uid, queued.destination, queued.rule)
                     found.append((result, queued))
     return found
+
+
+def _known(session: Transaction, sop_uids: Collection[str]) -> set[tuple[str, str]]:
+    """Return the results that were queued, each with its destination."""
+    items = select(OutboundItem.sop_uid, OutboundItem.destination).where(OutboundItem.sop_uid.in_(sop_uids))
+    return {(sop_uid, destination) for sop_uid, destination in session.execute(items)}

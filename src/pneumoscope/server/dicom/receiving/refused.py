@@ -12,6 +12,8 @@ _MOST_KEPT = 2000
 """SOPInstanceUIDs that are kept, the newest."""
 _MOST_NAMED = 8
 """SOP classes of one line of the log."""
+_MOST_LISTS = 20
+"""Lines of the log about one address: a program that proposes other classes each time writes no more."""
 _NO_SYNTAX = ", none of its transfer syntaxes"
 _NO_CLASS = 0x03
 """Result of a presentation context: the SOP class is not supported (PS3.8 9.3.3.2)."""
@@ -48,18 +50,17 @@ class RefusedUids:
 
 def name_class(sop_class: str) -> str:
     """Return the name of a SOP class (PS3.6 A); empty where its UID is none of the standard's."""
-    from pydicom.uid import UID
+    from pydicom.uid import UID_dictionary
 
-    name = UID(sop_class).name
-    return "" if name == sop_class else name
+    return UID_dictionary[sop_class][0] if sop_class in UID_dictionary else ""
 
 
 class RefusedContexts:
-    """Writes to the server's log which presentation contexts of a peer were refused, once for each peer and list."""
+    """Writes to the server's log which presentation contexts were refused, once for each peer and list."""
 
     def __init__(self) -> None:
         """Begin with no peer."""
-        self._said: OrderedDict[tuple[object, ...], None] = OrderedDict()
+        self._said: dict[str, set[object]] = {}
         self._lock = threading.Lock()
 
     def log(self, title: str, address: str, contexts: Sequence[Any]) -> None:
@@ -71,17 +72,17 @@ class RefusedContexts:
             contexts: Of pynetdicom, with their results.
         """
         found = dict.fromkeys((str(each.abstract_syntax), each.result == _NO_CLASS) for each in contexts)
-        key = title, address, frozenset(found)
+        said = title, frozenset(found)
         with self._lock:
-            if not found or key in self._said:
+            before = self._said.setdefault(address, set())
+            if not found or said in before or len(before) == _MOST_LISTS:
                 return
-            self._said[key] = None
-            if len(self._said) > _MOST_KEPT:
-                self._said.popitem(last=False)
+            before.add(said)
+            last = " (the last line about this address)" if len(before) == _MOST_LISTS else ""
         named = [
             f"{name_class(uid) or 'unknown class'} ({ascii(uid)[1:-1]}){'' if no_class else _NO_SYNTAX}"
             for uid, no_class in list(found)[:_MOST_NAMED]
         ]
         more = f" and {len(found) - len(named)} more" if len(found) > len(named) else ""
-        words = "presentation contexts of %a at %s were refused: %s%s; what it sends by them is not taken"
-        logging.getLogger(__name__).warning(words, title, address, "; ".join(named), more)
+        words = "presentation contexts of %a at %s were refused: %s%s; what it sends by them is not taken%s"
+        logging.getLogger(__name__).warning(words, title, address, "; ".join(named), more, last)
