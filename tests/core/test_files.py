@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pneumoscope.core.files import atomic_path, shorten_name, write_text
+from pneumoscope.core.errors import UsageError
+from pneumoscope.core.files import atomic_path, draft_folder, new_folder, shorten_name, write_text
 
 ENDING = "-0123456789ab-covid-19.png"
 
@@ -37,3 +38,71 @@ def test_an_error_while_writing_names_the_file_and_not_its_temporary_name(tmp_pa
         raise OSError(number, os.strerror(number))
     assert caught.value.filename == str(target)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_put_into_a_new_folder_during_the_work_stays_and_so_does_the_work(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (tmp_path / "out-2").mkdir()
+    out.mkdir()
+    with (
+        pytest.raises(UsageError, match=r"not empty any more.*in .*out-3\.") as caught,
+        new_folder(out, "an x") as draft,
+    ):
+        (draft / "model.onnx").write_text("model")
+        (out / "thesis.txt").write_text("mine")
+    assert caught.value.thing == str(out)
+    assert (out / "thesis.txt").read_text() == "mine"
+    assert (tmp_path / "out-3" / "model.onnx").read_text() == "model"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "out-2", "out-3"]
+
+
+@pytest.mark.parametrize("present", [True, False])
+def test_a_new_folder_appears_when_the_work_is_done_and_not_when_it_fails(tmp_path: Path, present: bool) -> None:
+    out = tmp_path / "a" / "out"
+    if present:
+        out.mkdir(parents=True)
+    with pytest.raises(ZeroDivisionError), new_folder(out, "an x") as draft:
+        (draft / "half").write_text("x")
+        raise ZeroDivisionError
+    assert list(out.parent.iterdir()) == ([out] if present else [])
+    with new_folder(out, "an x") as draft:
+        (draft / "whole").write_text("x")
+        assert not (out / "whole").exists()
+    assert [path.name for path in out.iterdir()] == ["whole"]
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_a_link_to_an_empty_folder_stays_a_link(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to("there")
+    with new_folder(link, "an x") as draft:
+        (draft / "whole").write_text("x")
+    assert link.is_symlink()
+    assert (tmp_path / "there" / "whole").read_text() == "x"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "there"]
+
+
+def test_a_new_folder_that_cannot_be_made_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    (tmp_path / "broken").symlink_to("nowhere")
+    (tmp_path / "round").symlink_to("round")
+    cases = {".": "is the current folder", "../here": "is the current folder"}
+    cases |= dict.fromkeys(("../broken", "../round"), "is a link to a folder that is not there")
+    for name, problem in cases.items():
+        with pytest.raises(UsageError, match=problem), new_folder(Path(name), "an x"):
+            raise AssertionError("the work began")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "here", "round"]
+
+
+def test_a_draft_replaces_a_folder_with_what_it_holds(tmp_path: Path) -> None:
+    out = tmp_path / "bundle"
+    out.mkdir()
+    (out / "old").write_text("x")
+    with draft_folder(out) as draft:
+        (draft / "new").write_text("x")
+    assert [path.name for path in out.iterdir()] == ["new"]

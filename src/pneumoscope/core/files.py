@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -40,7 +41,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def draft_folder(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``folder``; when the block succeeds, it replaces ``folder``."""
+    """Yield an empty folder beside ``folder``; when the block succeeds, it replaces ``folder`` with all in it."""
     draft = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -61,11 +62,53 @@ def check_empty_folder(folder: Path, what: str) -> None:
         what: What is written there, with its article.
 
     Raises:
-        UsageError: It holds something, or is a file.
+        UsageError: It holds something, is a file, or is a link to what is not there.
     """
+    if folder.is_symlink() and not folder.exists():
+        raise UsageError(str(folder), "is a link to a folder that is not there.", "Make that folder, or name another.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         problem = "is not empty" if folder.is_dir() else "is a file"
         raise UsageError(str(folder), f"{problem}; {what} goes into a new folder.", "Name another one, or remove it.")
+
+
+@contextmanager
+def new_folder(folder: Path, what: str) -> Iterator[Path]:
+    """Yield an empty folder beside ``folder``, a new or empty one; when the block succeeds, it takes its place.
+
+    What somebody puts into ``folder`` meanwhile stays; the finished files then get a free name beside it.
+
+    Args:
+        folder: The folder, or a link to one, which stays a link.
+        what: What is written there, with its article.
+
+    Raises:
+        UsageError: Before the block: ``folder`` holds something, is a file, the current folder or a mount point, or a
+            link to what is not there. After it: ``folder`` holds something now; the message names the finished files.
+    """
+    check_empty_folder(folder, what)
+    target = folder.resolve()
+    if target == Path.cwd() or target.is_mount():
+        kind = "the current folder" if target == Path.cwd() else "a mount point"
+        raise UsageError(str(folder), f"is {kind}; {what} goes into a new folder.", "Name a folder in it.")
+    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+        try:
+            if target.exists():
+                target.rmdir()  # never what it holds: somebody may have put files there during the work
+            draft.replace(target)
+        except OSError as error:
+            names = (target.with_name(f"{target.name}-{number}") for number in count(2))
+            kept = next(name for name in names if not os.path.lexists(name))
+            draft.rename(kept)
+            way_out = f"The finished files are in {kept}."
+            filled = target.is_dir() and any(target.iterdir())
+            problem = "is not empty any more" if filled else f"can't be replaced ({error.strerror})"
+            raise UsageError(str(folder), f"{problem}; {what} goes into a new folder.", way_out) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 LONGEST_NAME = 220

@@ -12,7 +12,7 @@ from pneumoscope.bundle.runtime import Model, ModelInput, model_of
 from pneumoscope.core.arguments import argument, check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import ManifestError, UnusableManifestError, UsageError
-from pneumoscope.core.files import check_empty_folder, draft_folder
+from pneumoscope.core.files import check_empty_folder, new_folder
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.export.format import ExportJob, ExportReport
 from pneumoscope.export.formats import FORMATS
@@ -72,7 +72,8 @@ def export_bundle(
         The folder, its files, and what the format says of them.
 
     Raises:
-        UsageError: There is no such format, the folder is not empty, ``data`` is missing, an argument is not used by
+        UsageError: There is no such format, the folder is not empty (at the end: the message names where the files are
+            instead), ``data`` is missing, an argument is not used by
             the format, the format does not take this bundle, there are several models and it takes one, or one model is
             named twice.
         MissingExtraError: A library for the format is not installed.
@@ -107,7 +108,7 @@ def export_bundle(
     rows = None if data is None else _choose_rows(data, roots, part or PART, images or IMAGES, seed or 0)
     if rows is not None and bool(rows.table["source"].str.startswith("synthetic").any()):
         callbacks.message("note: these are drawn images (phantoms). The result is for demonstration only.")
-    with draft_folder(folder) as draft:
+    with new_folder(folder, "an export") as draft:
         report = form.write(ExportJob(_whole(loaded), draft, rows, callbacks, tuple(map(_whole, others)), seed or 0))
     files = {str(path.relative_to(folder)): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()}
     return Exported(to, folder, files, report)
