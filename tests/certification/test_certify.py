@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from pneumoscope.bundle import evidence
 from pneumoscope.bundle.runtime import Model, load
 from pneumoscope.certification.browser import read_browser_run
 from pneumoscope.certification.differences import Answers, Question, compare_engine
-from pneumoscope.core.errors import UnusableManifestError, UsageError
+from pneumoscope.core.errors import ManifestError, UnusableManifestError, UsageError
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.phantoms.dataset import write_set
+from pneumoscope.export.format import ExportJob
 from pneumoscope.imaging.read import read
 from pneumoscope.workflows.certify import certify
 
@@ -77,6 +79,23 @@ def test_a_folder_that_holds_something_keeps_it(bundle: Path, manifest: Manifest
     (tmp_path / "empty").mkdir()
     certify(bundle, manifest, tmp_path / "empty", part="all")
     assert len(list((tmp_path / "empty").iterdir())) == 3
+
+
+def test_an_image_that_was_replaced_after_the_import_is_refused(bundle: Path, tmp_path: Path) -> None:
+    """Its labels are those of another image: no certificate and no 8-bit bundle is made of it."""
+    rows = write_set(tmp_path / "set", 24, ("covid-19", "normal"), size=64)
+    changed, other = rows.paths()[5], rows.paths()[6]
+    Path(changed).write_bytes(Path(other).read_bytes())
+    message = f"{re.escape(rows.table['image'][5])}: is not the file that was imported"
+    with pytest.raises(ManifestError, match=message):
+        certify(bundle, rows, part="all")
+    job = ExportJob(load(bundle), tmp_path, rows)
+    with pytest.raises(ManifestError, match=message):
+        list(job.read_images("looking"))
+    assert (
+        len(list(ExportJob(load(bundle), tmp_path, rows.where(np.arange(len(rows)) != 5)).read_images("looking")))
+        == len(rows) - 1
+    )
 
 
 def test_drawn_images_are_no_evidence(bundle: Path, manifest: Manifest) -> None:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from pneumoscope.bundle.runtime import Model
 from pneumoscope.core.callbacks import SILENT, Callbacks
+from pneumoscope.data.imported_images import read_imported
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.phantoms.phantom import draw
-from pneumoscope.imaging.read import read
 
 DRAWN = ((300, 240), (224, 224), (180, 512), (640, 640))
 """Rows and columns of the drawn images on which an export without real ones is compared with its bundle."""
@@ -56,12 +56,13 @@ class ExportJob:
 
         Raises:
             ImageError: A file cannot be read.
+            ManifestError: An image is not the one that was imported.
         """
         if self.rows is None:
             return
         with self.callbacks.counting(task, len(self.rows)) as advance:
-            for path, depth in zip(self.rows.paths(), self.rows.depths(), strict=True):
-                pixels = read(path, depth=depth).pixels
+            for radiograph in read_imported(self.rows):
+                pixels = radiograph.pixels
                 yield self.model.find_border(pixels).cut(pixels)
                 advance(1)
 

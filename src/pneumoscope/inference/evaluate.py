@@ -21,6 +21,7 @@ from pneumoscope.core.counts import format_count
 from pneumoscope.core.errors import ManifestError, UnknownClassError, UsageError
 from pneumoscope.core.labels import PARTS
 from pneumoscope.data.finding_cases import manifest_targets, select_cases
+from pneumoscope.data.imported_images import check_imported
 from pneumoscope.data.opened_images import read_opened_images
 from pneumoscope.inference.evaluation import AnyEvaluation, Evaluation, Failure, FindingsEvaluation, group_sentence
 from pneumoscope.inference.measurement import measure_answers
@@ -285,13 +286,8 @@ def predict_rows(
     # Figures are of all images, refused ones included: a model that refuses the hard ones looks better than it is.
     stream = model.stream(chosen.paths(), workers=workers, depth=chosen.depths(), score_refused=True)
     for prediction, (source, image, sha256) in zip(stream, rows, strict=True):
-        if prediction.error is None and prediction.sha256 != sha256:
-            raise ManifestError(
-                f"{source}/{image}",
-                f"is not the file that was imported: its SHA-256 is {(prediction.sha256 or '')[:12]}…, the manifest "
-                f"has {sha256[:12]}….",
-                f"Import the data again, or name its folder with {argument('roots', {source: 'DIR'})}.",
-            )
+        if prediction.error is None:
+            check_imported(source, image, found=prediction.sha256, imported=sha256)
         predictions.append(prediction)
         if progress is not None:
             progress(len(predictions), len(chosen))

@@ -29,8 +29,8 @@ from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import ManifestError, UnusableManifestError, UsageError
 from pneumoscope.core.files import check_empty_folder, write_text
 from pneumoscope.data.finding_cases import manifest_targets
+from pneumoscope.data.imported_images import read_imported
 from pneumoscope.data.manifest import Manifest
-from pneumoscope.imaging.read import read
 from pneumoscope.inference.evaluation import group_sentence
 from pneumoscope.workflows.torch_answers import open_torch
 
@@ -218,8 +218,8 @@ def _run_engines(
     probabilities: dict[str, list[NDArray[np.float32]]] = {name: [] for name in engines}
     scores: dict[str, list[float | None]] = {name: [] for name in engines}
     seconds: dict[str, list[float]] = {name: [] for name in engines}
-    for path, depth in zip(rows.paths(), rows.depths(), strict=True):
-        pixels = read(path, depth=depth).pixels
+    for radiograph in read_imported(rows):
+        pixels = radiograph.pixels
         pixels = np.ascontiguousarray(model.find_border(pixels).cut(pixels))
         for name, engine in engines.items():
             before = time.process_time()

@@ -78,7 +78,7 @@ def export_bundle(
             named twice.
         MissingExtraError: A library for the format is not installed.
         BundleError: The bundle is incomplete or altered.
-        ManifestError: The part has no images.
+        ManifestError: The part has no images, or an image is not the one that was imported.
         ParityError: The files do not compute what the bundle does.
 
     Example:
