@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.server.settings import LONGEST_TITLE, is_loopback
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("there should be no control character")
+    return text
+
+
+Printable = Annotated[str, AfterValidator(_printable)]
+"""A text that a terminal and a log show as it is."""
 
 
 class DestinationTls(Frozen):
@@ -25,7 +36,7 @@ class ArchiveAddress(Frozen):
     """An archive that this server calls."""
 
     title: str = Field(description="AE title of the archive")
-    host: str
+    host: Printable
     port: int = Field(ge=1, le=65535, strict=True)
     calling: str | None = Field(default=None, description="AE title that this server gives; its node's without one")
     tls: DestinationTls | None = None

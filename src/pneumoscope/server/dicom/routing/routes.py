@@ -22,7 +22,7 @@ from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.registry import suggestion
 from pneumoscope.core.strict_yaml import load_strictly
 from pneumoscope.server.dicom.results.plans import ResultKind
-from pneumoscope.server.dicom.routing.address import ArchiveAddress, check_address
+from pneumoscope.server.dicom.routing.address import ArchiveAddress, Printable, check_address
 from pneumoscope.server.dicom.routing.prior_rule import PriorRule
 
 KINDS: tuple[ResultKind, ...] = get_args(ResultKind)
@@ -37,12 +37,12 @@ class Destination(ArchiveAddress):
 
     commit: bool = Field(default=False, description="ask for storage commitment of what was sent (PS3.4 J)")
     kind: Literal["research", "clinical"] = "research"
-    legal_basis: str = ""
-    approver: str = ""
+    legal_basis: Printable = ""
+    approver: Printable = ""
     date: datetime.date | None = None
 
 
-Texts = tuple[str, ...]
+Texts = tuple[Printable, ...]
 
 
 class Conditions(Frozen):
@@ -65,7 +65,7 @@ class Conditions(Frozen):
 class RoutingRule(Frozen):
     """Which results go where."""
 
-    name: str = Field(min_length=1)
+    name: Printable = Field(min_length=1)
     when: Conditions = Conditions()
     kinds: tuple[ResultKind, ...] = Field(default=("report",), min_length=1)
     to: Texts = Field(min_length=1)
@@ -102,7 +102,7 @@ class RetryRule(Frozen):
 class Routes(Frozen):
     """A whole file."""
 
-    destinations: dict[str, Destination] = Field(default_factory=dict)
+    destinations: dict[Printable, Destination] = Field(default_factory=dict)
     priors: PriorRule | None = None
     rules: tuple[RoutingRule, ...] = ()
     match: Literal["all", "first"] = Field(default="all", description="whether the first rule that matches is the last")
@@ -226,7 +226,16 @@ def read_routes(path: Path) -> Routes:
 def _describe(path: Path, data: Mapping[str, Any], error: ValidationError) -> UsageError:
     # An unknown key first: it is often the misspelt name of one that is missing.
     first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-    where = _name_place(path, data, first["loc"])
+    steps = first["loc"]
+    if no_text := first["type"] == "invalid_key":
+        steps = steps[:-1]
+    elif steps[-1:] == ("[key]",):
+        no_text, steps = first["type"] == "string_type", steps[:-2]
+    where = _name_place(path, data, steps)
+    if no_text:
+        return UsageError(
+            where, f"has the key {_show(first['input'])}, which is no text.", "Put it in quotation marks."
+        )
     if first["type"] == "extra_forbidden":
         known = _keys_beside(first["loc"])
         return UsageError(
@@ -241,7 +250,7 @@ def _name_place(path: Path, data: Mapping[str, Any], steps: Sequence[str | int])
     """Return what an error calls a place in the file: a rule by its name, and no place in a list by its number."""
     keys = ".".join(step for step in steps if isinstance(step, str))
     if len(steps) < 2 or steps[0] != "rules" or not isinstance(steps[1], int):
-        return f"{path}: {keys}"
+        return ": ".join(filter(None, (str(path), keys)))
     rule = data["rules"][steps[1]]
     name = rule.get("name") if isinstance(rule, Mapping) else None
     called = f"rule {name!r}" if isinstance(name, str) and name else f"rule number {steps[1] + 1}"
