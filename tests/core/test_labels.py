@@ -141,6 +141,8 @@ def test_a_label_of_ones_own_is_shown_in_its_own_words(tmp_path):
         ("ild: {parents: [lung-opacty]}", "Did you mean 'lung-opacity'"),
         ("ild: {parent: [lung-opacity]}", "Did you mean 'parents'"),
         ("{a1: {parents: [b1]}, b1: {parents: [a1]}}", "is its own ancestor"),
+        ("{a1: {parents: [a1]}}", "'a1' is its own ancestor"),
+        ("{a1: {parents: [b1]}, b1: {parents: [lung-opacity, c1]}, c1: {parents: [b1]}}", "'b1' is its own ancestor"),
         ("ild: {parents: [normal]}", "none of these has no wider or narrower label"),
         ("covid-19: {parents: [pneumonia]}", "is a label of the package"),
         ("normal: {names: {fr: Sain}}", "is a label of the package"),
