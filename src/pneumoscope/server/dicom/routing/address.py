@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import unicodedata
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,8 @@ from pneumoscope.server.settings import LONGEST_TITLE, is_loopback
 
 
 def _printable(text: str) -> str:
-    if not text.isprintable():
+    # Not `isprintable`: it refuses the no-break space too.
+    if any(unicodedata.category(letter)[0] == "C" for letter in text):
         raise ValueError("there should be no control character")
     return text
 

@@ -37,7 +37,7 @@ class Destination(ArchiveAddress):
 
     commit: bool = Field(default=False, description="ask for storage commitment of what was sent (PS3.4 J)")
     kind: Literal["research", "clinical"] = "research"
-    legal_basis: Printable = ""
+    legal_basis: str = ""  # it may have several lines
     approver: Printable = ""
     date: datetime.date | None = None
 
