@@ -18,7 +18,8 @@ from pneumoscope.core.errors import BundleError, MissingBundleError, ParityError
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.export.fold import fold_constants
-from pneumoscope.export.formats import FORMATS
+from pneumoscope.export.format import ExportReport, Format
+from pneumoscope.export.formats import FORMATS, int8
 from pneumoscope.workflows.export import export_bundle
 
 onnx = pytest.importorskip("onnx")
@@ -295,6 +296,39 @@ def test_ranges_are_learned_and_never_wider_than_what_was_seen(
     assert rewritten
     for name in learned.keys() - scales - rewritten:
         np.testing.assert_array_equal(learned[name], seen[name], err_msg=name)
+
+
+@pytest.mark.parametrize(("difference", "advised"), [(0.05, False), (0.07, True), (float("nan"), True)])
+def test_a_certificate_is_advised_where_answers_differ_much(
+    difference: float, advised: bool, phantom_set: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = ExportReport({"probabilities": difference, "logits": 3.0}, 32, ("first",))
+    formats = {"int8": Format("int8", "", lambda _: report, "needed")}
+    monkeypatch.setattr("pneumoscope.workflows.export.FORMATS", formats)
+    out = tmp_path / "with space"
+    notes = export_bundle("covid", "int8", out, data=phantom_set, part="all", images=10).report.notes
+    assert notes[0] == "first"
+    assert len(notes) == 1 + advised
+    if advised:
+        command = f"pneumoscope certify {load('covid').folder} --int8 '{out}' --data MANIFEST"
+        said = (
+            "A probability differs by 0.07 from the bundle's on the 32 images"
+            if difference == 0.07
+            else "A probability is no number in one of the two on"
+        )
+        assert notes[1].startswith(said)
+        assert notes[1].endswith(f"Certify it: {command}")
+
+
+def test_images_of_one_colour_are_counted_and_named() -> None:
+    flat, drawn = np.zeros((60, 60), np.float32), random_image(60, 60)
+    reader = int8._Reader(iter([flat, drawn, flat + 0.5]), load("covid", gatekeeper=False))
+    while reader.get_next() is not None:
+        pass
+    assert (reader.flat, reader.images) == (2, 3)
+    assert int8.describe_flat(2, 3).startswith("2 of 3 images have one colour alone.")
+    assert int8.describe_flat(1, 3).startswith("1 of 3 images has one colour alone.")
+    assert int8.describe_flat(3, 3).startswith("All images have one colour alone.")
 
 
 def test_a_network_without_convolutions_cannot_be_quantised(phantom_set: Manifest, tmp_path: Path) -> None:

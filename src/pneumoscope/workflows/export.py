@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ from pneumoscope.export.formats import FORMATS
 LEAST_IMAGES = 10
 PART, IMAGES = "calibration", 500
 """The part and the number of images that a format looks at by default."""
+MUCH = 0.05
+"""Difference of a probability of an 8-bit bundle from its parent's above which a certificate is advised."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +113,22 @@ def export_bundle(
         callbacks.message("note: these are drawn images (phantoms). The result is for demonstration only.")
     with new_folder(folder, "an export") as draft:
         report = form.write(ExportJob(_whole(loaded), draft, rows, callbacks, tuple(map(_whole, others)), seed or 0))
+    if to == "int8" and not report.differences["probabilities"] <= MUCH:  # NaN is much too
+        manifest = "MANIFEST" if isinstance(data, Manifest) else str(data)
+        report = replace(report, notes=(*report.notes, _advise_certificate(report, loaded, folder, manifest)))
     files = {str(path.relative_to(folder)): path.stat().st_size for path in sorted(folder.rglob("*")) if path.is_file()}
     return Exported(to, folder, files, report)
+
+
+def _advise_certificate(report: ExportReport, model: Model, folder: Path, manifest: str) -> str:
+    """Return what to do where the answers of an 8-bit bundle differ much from those of its parent."""
+    names = (model.folder, "--int8", folder, "--data", manifest)
+    difference = report.differences["probabilities"]
+    said = "is no number in one of the two" if np.isnan(difference) else f"differs by {difference:.2f} from the bundle's"
+    return (
+        f"A probability {said} on the {report.images} images that were compared. Certify it: "
+        f"pneumoscope certify {' '.join(shlex.quote(str(name)) for name in names)}"
+    )
 
 
 def _whole(model: Model) -> Model:

@@ -67,11 +67,12 @@ def _write(job: ExportJob) -> ExportReport:
         )
     onnx.save(model, plain)
     path = job.folder / "model.onnx"
+    reader = _Reader(job.read_images("looking at images"), parent)
     with _without_advice():
         quantize_static(
             str(plain),
             str(path),
-            _Reader(job.read_images("looking at images"), parent),
+            reader,
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(QUANTISED),
             nodes_to_quantize=names,
@@ -96,7 +97,22 @@ def _write(job: ExportJob) -> ExportReport:
         "It is not audited, and its card's figures are those of the bundle that it was made of. How many decisions "
         "differ is counted by certify."
     )
-    return complete_bundle(job, "int8", said, list(islice(job.read_images("comparing"), COMPARED)), (note,))
+    notes = (note,) if not reader.flat else (note, describe_flat(reader.flat, reader.images))
+    return complete_bundle(job, "int8", said, list(islice(job.read_images("comparing"), COMPARED)), notes)
+
+
+def describe_flat(flat: int, images: int) -> str:
+    """Return what to say about images of one colour.
+
+    Args:
+        flat: How many of the images are so, one or more.
+        images: Of all.
+    """
+    how_many = "All images have" if flat == images else f"{flat} of {images} images {'has' if flat == 1 else 'have'}"
+    return (
+        f"{how_many} one colour alone. The ranges come from images without contrast: answers to radiographs may be far "
+        "off."
+    )
 
 
 @contextmanager
@@ -117,10 +133,17 @@ class _Reader:
     def __init__(self, images: Iterator[NDArray[np.float32]], model: Model) -> None:
         self._images = images
         self._model = model
+        self.images = 0
+        self.flat = 0
+        """Images that have one colour alone."""
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         pixels = next(self._images, None)
-        return None if pixels is None else self._model.graph_inputs(pixels)
+        if pixels is None:
+            return None
+        self.images += 1
+        self.flat += int(pixels.min() == pixels.max())
+        return self._model.graph_inputs(pixels)
 
 
 def choose_nodes(graph: Any) -> list[str]:
