@@ -140,13 +140,20 @@ def test_an_unknown_label_is_an_error_or_is_counted(model, tmp_path):
 
 
 def test_training_images_need_an_option_and_are_stamped(model, tmp_path):
+    from pneumoscope.bundle.runtime import load
+
     manifest = draw(tmp_path, part="train")
-    with pytest.raises(UsageError, match="training images"):
-        evaluate(model, manifest, "train", resamples=0)
     with pytest.raises(UsageError, match="42 of its 42"):
         evaluate(model, manifest, "all", resamples=0)
+    with pytest.raises(UsageError, match="42 images are in the train part of this manifest: whether they trained this"):
+        evaluate(model, manifest, "train", resamples=0)
     evaluation = evaluate(model, manifest, "train", allow_train=True, resamples=0)
-    assert any("training images" in stamp for stamp in evaluation.stamps)
+    assert any("42 are in the train part of this manifest" in stamp for stamp in evaluation.stamps)
+    own = load(bundles.write_bundle(tmp_path / "own", split_hash=manifest.split_hash()))
+    with pytest.raises(UsageError, match="42 images are training images"):
+        evaluate(own, manifest, "train", resamples=0)
+    evaluation = evaluate(own, manifest, "train", allow_train=True, resamples=0)
+    assert any(stamp.startswith("measured on training images") for stamp in evaluation.stamps)
     with pytest.raises(ManifestError, match="has no rows"):
         evaluate(model, manifest, resamples=0)
 
@@ -278,6 +285,27 @@ def test_a_set_with_another_split_is_stamped(tmp_path):
     assert has_split_stamp("site-a", "0" * 64)
     assert not has_split_stamp("site-a", manifest.split_hash())
     assert not has_split_stamp("elsewhere", "0" * 64)  # the model was not trained on images of this site
+
+
+def test_copies_of_training_images_under_another_name_are_counted(tmp_path):
+    from pneumoscope.bundle.runtime import load
+
+    (tmp_path / "run").mkdir()
+    trained = draw(tmp_path, each=10)
+    trained.table.loc[trained.table.index[::2], "split"] = "train"
+    folder = bundles.write_bundle(tmp_path / "run" / "bundle", split_hash=trained.split_hash())
+    copies = replace(trained, table=trained.table.assign(source="folder", split=None), roots={"folder": tmp_path})
+
+    def measure():
+        return evaluate(load(folder), copies, "all", resamples=200)
+
+    assert measure().training_copies is None
+    write_manifest(trained, tmp_path / "run" / "manifest.parquet")
+    counted = measure()
+    assert counted.training_copies == 15
+    assert any(stamp.startswith("15 images have the SHA-256 of a training image") for stamp in counted.stamps)
+    write_manifest(replace(trained, table=trained.table.assign(split="train")), tmp_path / "run" / "manifest.parquet")
+    assert measure().training_copies is None  # not the division that the card names
 
 
 def test_the_design_comes_from_the_manifest_or_the_call_and_stands_at_the_figures(model, tmp_path):

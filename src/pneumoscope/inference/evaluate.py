@@ -22,10 +22,11 @@ from pneumoscope.core.errors import ManifestError, UnknownClassError, UsageError
 from pneumoscope.core.labels import PARTS
 from pneumoscope.data.finding_cases import manifest_targets, select_cases
 from pneumoscope.data.imported_images import check_imported
+from pneumoscope.data.manifest import read_manifest
 from pneumoscope.data.opened_images import read_opened_images
 from pneumoscope.inference.evaluation import AnyEvaluation, Evaluation, Failure, FindingsEvaluation, group_sentence
 from pneumoscope.inference.measurement import measure_answers
-from pneumoscope.inference.warnings import list_warnings
+from pneumoscope.inference.warnings import describe_train_part, list_warnings
 from pneumoscope.stats.design import Design, design_sentence
 from pneumoscope.stats.finding_averages import average_findings
 from pneumoscope.stats.intervals import estimate_proportion
@@ -91,6 +92,7 @@ def evaluate(
     """
     design = design or manifest.design
     chosen, ignored = select_rows(manifest, part, model.card, ignore_other=ignore_other, allow_train=allow_train)
+    own, copies = own_division(model.card, manifest), count_training_copies(model, chosen)
     earlier = _open_test(chosen, model, part, record)
     started = time.perf_counter()
     predictions = predict_rows(model, chosen, workers, progress)
@@ -126,13 +128,15 @@ def evaluate(
         ignored=ignored,
         earlier_openings=None if earlier is None else len(earlier),
         opened_by=tuple(f"{opening}: {opening.command}".removesuffix(": ") for opening in earlier or ()),
+        training_copies=copies,
         stamps=list_warnings(
             model,
             chosen,
             len(failures),
             ignored,
             earlier or (),
-            other_division=_other_division(model, manifest),
+            own_division=own,
+            copies=copies,
         ),
         seconds=round(seconds, 3),
         images_per_second=round(len(predictions) / max(seconds, 1e-9), 1),
@@ -225,7 +229,7 @@ def select_rows(
     if training and not allow_train:
         raise UsageError(
             argument("part", part),
-            f"{training} of its {len(chosen)} images are training images: figures on them say nothing about new ones.",
+            f"{training} of its {len(chosen)} images are {describe_train_part(own=own_division(card, manifest))}.",
             f"Choose one of {', '.join(PARTS[1:])}, or add `allow_train=True` to have them stamped.",
         )
     unknown_rows = ~_is_known(chosen, card)
@@ -294,11 +298,23 @@ def predict_rows(
     return predictions
 
 
-def _other_division(model: Model, manifest: Manifest) -> bool:
-    """Return whether the parts are not those that the model was trained with, though a source is the same.
+def own_division(card: Card, manifest: Manifest) -> bool:
+    """Return whether a manifest's parts are those that the model was trained with.
 
     A training uses the rows whose labels are in its classes, so that only these are compared.
     """
-    card = model.card
-    shared = {item.source for item in card.licences} & set(manifest.table["source"])
-    return bool(shared) and rows_of(manifest, ALL, card).split_hash() != card.split_hash
+    return rows_of(manifest, ALL, card).split_hash() == card.split_hash
+
+
+def count_training_copies(model: Model, chosen: Manifest) -> int | None:
+    """Return how many rows have the SHA-256 of a training image; None without the manifest of the model's run."""
+    path = model.folder.resolve().parent / "manifest.parquet"
+    if not path.is_file():
+        return None
+    try:
+        trained = read_manifest(path)
+    except ManifestError:
+        return None  # another file of this name, beside a bundle alone
+    if not own_division(model.card, trained):
+        return None
+    return int(chosen.table["sha256"].isin(trained.part("train").table["sha256"]).sum())

@@ -51,6 +51,11 @@ class EvaluationFacts(Frozen):
     opened_by: tuple[str, ...] = Field(
         default=(), description="when and by which model each of them was, oldest first, with the command where known"
     )
+    training_copies: int | None = Field(
+        default=None,
+        description="images with the SHA-256 of a training image; None where the manifest of the model's run is not "
+        "at hand",
+    )
     stamps: tuple[str, ...] = Field(description="warnings that a reader must see beside the figures")
     seconds: float
     images_per_second: float

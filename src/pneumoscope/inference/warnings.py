@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     from pneumoscope.data.manifest import Manifest
 
 
+def describe_train_part(*, own: bool) -> str:
+    """Return what images of the train part are, in words after "are".
+
+    Args:
+        own: Whether the manifest's parts are those that the model was trained with.
+    """
+    if own:
+        return "training images: figures on them say nothing about new ones"
+    return "in the train part of this manifest: whether they trained this model is not known"
+
+
 def list_warnings(
     model: Model,
     chosen: Manifest,
@@ -21,7 +32,8 @@ def list_warnings(
     ignored: Mapping[str, int],
     earlier: Sequence[KnownOpening],
     *,
-    other_division: bool,
+    own_division: bool,
+    copies: int | None,
 ) -> tuple[str, ...]:
     """Return the warnings that must stand beside the figures.
 
@@ -31,18 +43,25 @@ def list_warnings(
         failures: Images that could not be read or run.
         ignored: Label that the model does not know -> images.
         earlier: Openings before this one that saw any of these test images, oldest first.
-        other_division: Whether the parts are not those that the model was trained with.
+        own_division: Whether the parts are those that the model was trained with.
+        copies: Rows with the SHA-256 of a training image; None where that is not known.
     """
     card = model.card
     stamps = list(list_stamps(model.folder, card, model.identity))
-    if other_division:
+    if not own_division and {item.source for item in card.licences} & set(chosen.table["source"]):
         stamps.append(
             "not the division of the data that the model was trained with: "
             "it may have been trained on some of these images"
         )
     parts = chosen.table["split"]
-    if (parts == "train").any():
+    train = int((parts == "train").sum())
+    if train and own_division:
         stamps.append("measured on training images: this says nothing about new ones")
+    elif train:
+        stamps.append(f"of the images that were measured, {train:,} are {describe_train_part(own=False)}")
+    if copies and not own_division:
+        counted = format_count(copies, "image has", "images have")
+        stamps.append(f"{counted} the SHA-256 of a training image: figures on them say nothing about new ones")
     if (parts == "calibration").any():
         stamps.append("measured on calibration images, on which thresholds and temperature were chosen: optimistic")
     if (parts == "validation").any():

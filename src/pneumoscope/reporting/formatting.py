@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from pneumoscope.bundle.card import Card, CheckNote
 from pneumoscope.bundle.evidence import AcceptanceFact, AuditFact, Opening
@@ -12,9 +11,6 @@ from pneumoscope.core.labels import display_name, inside_sentence
 from pneumoscope.recipes.pretrained import Pretrained
 from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.stats.estimates import Estimate
-
-if TYPE_CHECKING:
-    from pneumoscope.inference.evaluation import Evaluation
 
 POINTS: Mapping[str, str] = MappingProxyType(
     {
@@ -120,11 +116,6 @@ def join_names(names: Sequence[str], last: str = "and") -> str:
 def list_sources(card: Card) -> list[str]:
     """Return the names of the sources whose images trained a model."""
     return [item.source for item in card.licences if not item.source.startswith("starting weights")]
-
-
-def new_sources(evaluation: Evaluation, card: Card) -> list[str]:
-    """Return the sources of an evaluation that none of the model's training images came from."""
-    return [name for name in evaluation.by_source if name not in list_sources(card)]
 
 
 def describe_question(card: Card) -> tuple[str, ...]:

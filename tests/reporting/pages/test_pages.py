@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pneumoscope.bundle.card import Card
+from pneumoscope.bundle.card import Card, SourceLicence
 from pneumoscope.bundle.prediction import Prediction
 from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN
 from pneumoscope.inference.evaluation import Evaluation, Failure, group_sentence
 from pneumoscope.inference.measurement import SourceFigures
+from pneumoscope.reporting.checklists.fill import answer_topics
 from pneumoscope.reporting.pages.evaluation_page import render_evaluation_page
 from pneumoscope.reporting.pages.predictions import render_predictions_page
+from pneumoscope.reporting.record import Record
 from pneumoscope.stats.figures import evaluate_predictions
 from pneumoscope.stats.intervals import estimate_proportion
 
@@ -165,6 +167,41 @@ def test_evaluation_page_shows_openings_failures_and_ignored_labels(figures, car
     assert "a/<img src=x>.png : is empty." in text
     assert "4 images with the label other" in text
     assert "Answered only" not in text
+
+
+@pytest.mark.parametrize(
+    ("source", "copies", "says"),
+    [
+        (
+            "nih-chestxray14",
+            None,
+            "shares the origin NIH ChestX-ray14 with the training sources nih and",
+        ),
+        ("rsna-pneumonia", None, "shares the origins NIH ChestX-ray14 and RSNA Pneumonia Challenge with"),
+        ("folder", None, "The origin of folder is not known. So whether these images were among the training images"),
+        ("folder", 3, "3 images have the SHA-256 of a training image"),
+        ("jsrt", 0, "0 images have the SHA-256 of a training image"),
+        ("jsrt", None, "No source named jsrt trained the model. No origin that they share with a training source is"),
+    ],
+)
+def test_evaluation_page_says_what_is_known_of_the_origins(figures, card, source, copies, says):
+    trained = tuple(SourceLicence(source=name, licence="none") for name in ("nih", "radiography"))
+    card = card.model_copy(update={"licences": trained})
+    by_source = {source: next(iter(evaluation(figures).by_source.values()))}
+    measured = evaluation(figures, by_source=by_source, training_copies=copies)
+    text = " ".join(check_page(render_evaluation_page(measured, card)).text.split())
+    assert f"No source named {source} trained the model." in text
+    assert says in text
+    assert "never met" not in text
+    topic = answer_topics(Record(card=card, identity="a" * 64, evaluation=measured))["external"]
+    assert (topic.status == "reported") == (source == "jsrt")
+    assert says in topic.text or topic.status == "reported"
+
+
+def test_evaluation_page_says_nothing_of_origins_for_the_training_sources(figures, card):
+    trained = (SourceLicence(source="<b>site</b>", licence="none"),)
+    page = render_evaluation_page(evaluation(figures), card.model_copy(update={"licences": trained}))
+    assert "trained the model" not in page
 
 
 def test_a_figure_without_interval_is_marked_not_estimable(card):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from pneumoscope.data.source_names import source_names
+
 
 class Ancestor(NamedTuple):
     """One set took images from another."""
@@ -82,6 +84,9 @@ _OTHER_NAMES = {
     "rsna-pneumonia": "rsna",
 }
 
+ANY_IMAGES = frozenset({"csv", "dicom", "folder"})
+"""Layouts that hold whatever somebody put there, copies of public images too."""
+
 CHILDREN: dict[tuple[str, str | None], str] = {
     ("kaggle-pneumonia", None): "children of one to five years (Kermany, Cell 2018)",
     ("radiography", "viral-pneumonia"): "children of the Kaggle pneumonia set (Chowdhury, IEEE Access 2020)",
@@ -111,6 +116,21 @@ def list_descent_lines(source: str) -> list[list[Ancestor]]:
             lines.append([step])
             lines += [[step, *further] for further in list_descent_lines(step.parent)]
     return lines
+
+
+def list_shared_origins(one: str, other: str) -> list[str]:
+    """Return the sets that two sources are or took images from, without the ancestors of these; empty if none."""
+    mine, theirs = (
+        {canonical_name(name), *(line[-1].parent for line in list_descent_lines(name))} for name in (one, other)
+    )
+    shared = mine & theirs
+    older = {line[-1].parent for name in shared for line in list_descent_lines(name)}
+    return sorted(shared - older)
+
+
+def is_known_set(source: str) -> bool:
+    """Return whether a source is a public set, by its name: of a folder or a table nothing is known."""
+    return canonical_name(source) in DISPLAY or source in set(source_names()) - ANY_IMAGES
 
 
 def find_common_ancestry(one: str, other: str) -> list[Ancestor]:

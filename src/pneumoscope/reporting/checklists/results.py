@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pneumoscope.reporting.checklists.answer import TopicAnswer, answer, answer_partly, leave_open
-from pneumoscope.reporting.formatting import join_names, list_sources, new_sources
+from pneumoscope.reporting.formatting import join_names, list_sources
+from pneumoscope.reporting.origins import trace_origins
 from pneumoscope.reporting.record import Record
 
 
@@ -19,7 +20,7 @@ def answer_result_topics(record: Record) -> dict[str, TopicAnswer]:
         else leave_open("figures: none were measured")
     )
     pooled = evaluation is not None and any(one.mean.value is not None for one in evaluation.by_site)
-    unseen = [] if evaluation is None else new_sources(evaluation, card)
+    origins = None if evaluation is None else trace_origins(evaluation, card)
     tested = bool(record.openings) or (evaluation is not None and evaluation.earlier_openings is not None)
 
     # A finding is decided by its own threshold: the matrix of the largest probability says nothing of it.
@@ -43,11 +44,12 @@ def answer_result_topics(record: Record) -> dict[str, TopicAnswer]:
         "external": answer("A site's acceptance is on record.", "openings")
         if "acceptance" in kinds
         else answer(
-            f"Figures of {join_names(unseen)}, whose images trained nothing; model and thresholds frozen.",
+            f"Figures of {join_names(origins.new)}: no source of this name, and no known origin of it, trained the "
+            "model. Model and thresholds frozen.",
             "results",
         )
-        if unseen and evaluation is not None and len(unseen) == len(evaluation.by_source)
-        else leave_open("figures on images of another site"),
+        if origins is not None and origins.external
+        else leave_open("figures on images of another site", "" if origins is None else " ".join(origins.sentences)),
         "performance": performance,
         "performance-subgroups": performance
         if not has_figures

@@ -13,6 +13,7 @@ from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts import performance as charts
 from pneumoscope.reporting.charts.figure import to_svg
 from pneumoscope.reporting.charts.forest import draw_forest
+from pneumoscope.reporting.origins import trace_origins
 from pneumoscope.stats.predictive_values import NOT_STATED, OPTIMISTIC
 from pneumoscope.stats.recalibration import calibration_figures
 
@@ -88,7 +89,7 @@ def build_context(evaluation: Evaluation, card: Card, *, finding: bool = False) 
             (formatting.name_figure(key), figures.flat()[key], evaluation.recalibrated.flat()[key])
             for key in calibration_figures(card.primary)
         ],
-        "new_sources": formatting.new_sources(evaluation, card),
+        "origins": trace_origins(evaluation, card).sentences,
         "forests": [
             to_svg(draw_forest(one))
             for one in evaluation.by_site
