@@ -23,9 +23,6 @@ from pneumoscope.cli.options import (
 from pneumoscope.core.labels import DISCLAIMER, display_name, result_phrase
 from pneumoscope.stats.design import LEAST_RESAMPLES
 
-MAY_BE_SHORT = "may be too short"
-"""In the note of an interval that is known not to hold 95 times in 100 (`stats.bootstrap`)."""
-
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -155,6 +152,17 @@ def show_findings(evaluation: FindingsEvaluation, default_point: str) -> None:
     console.print(table)
     share = evaluation.refused_share
     console.print(f"No answer: {evaluation.refused} of {evaluation.images} images, share {_cell(share)}.")
+    tabled = [
+        (measured.figures.by_class[name][key] for key in ("auroc", "auprc", "calibration_slope"))
+        for name, measured in evaluation.findings.items()
+    ]
+    at_points = [
+        (point.sensitivity, point.specificity)
+        for measured in evaluation.findings.values()
+        for point in measured.figures.operating
+        if point.name == default_point
+    ]
+    _print_footnotes(console, [tuple(each) for each in tabled], at_points, evaluation.averages, share)
     console.print("The figures of one finding in full: --finding LABEL; of all: --html PAGE.")
     console.print(DISCLAIMER, style="dim")
 
@@ -192,9 +200,6 @@ def show(evaluation: Evaluation, default_point: str) -> None:
         table.add_row(name_figure(key), *(_cell(figures.by_class[c][key]) for c in figures.classes))
     console.print(table)
 
-    every = (figures.overall, *figures.by_class.values())
-    for note in sorted({e.note for each in every for e in each.values() if MAY_BE_SHORT in e.note}):
-        console.print(f"* {note[0].upper()}{note[1:]}.")
     primary = display_name(figures.classes[0])
     table = _table(f"{primary} at the frozen thresholds", "", "threshold", "sensitivity", "specificity")
     for point in figures.operating:
@@ -202,10 +207,11 @@ def show(evaluation: Evaluation, default_point: str) -> None:
         table.add_row(name, f"{point.threshold:.4f}", _cell(point.sensitivity), _cell(point.specificity))
     console.print(table)
 
+    shown_calibration = calibration_figures(figures.classes[0])
     if evaluation.recalibrated is not None:
         before, after = figures.flat(), evaluation.recalibrated.flat()
         table = _table("Recalibrated on these images, each patient by the others", "", "as it is", "recalibrated")
-        for key in calibration_figures(figures.classes[0]):
+        for key in shown_calibration:
             table.add_row(name_figure(key), _cell(before[key]), _cell(after[key]))
         console.print(table)
 
@@ -234,7 +240,27 @@ def show(evaluation: Evaluation, default_point: str) -> None:
         wide_console(180).print(table)
     if evaluation.non_inferiority is not None:
         _show_reference(evaluation.non_inferiority, console)
+    several: tuple[object, ...] = ()
+    if len(evaluation.by_source) > 1:
+        several = (evaluation.by_source, [each.mean for each in evaluation.by_site])
+    of_answered = {} if evaluation.answered is None else evaluation.answered.overall
+    recalibrated = {} if evaluation.recalibrated is None else evaluation.recalibrated.flat()
+    _print_footnotes(
+        console,
+        (figures.overall, figures.by_class, of_answered, evaluation.refused_share),
+        [(point.sensitivity, point.specificity) for point in figures.operating],
+        [(figures.flat()[key], each) for key, each in recalibrated.items() if key in shown_calibration],
+        (*several, evaluation.by_subgroup, evaluation.non_inferiority),
+    )
     console.print(DISCLAIMER, style="dim")
+
+
+def _print_footnotes(console: Console, *shown: object) -> None:
+    """Print what the mark * means, where a figure that was shown has it."""
+    from pneumoscope.reporting.formatting import list_footnotes
+
+    for line in list_footnotes(*shown):
+        console.print(line, markup=False)
 
 
 def _show_sites(evaluation: Evaluation, console: Console) -> None:
@@ -288,5 +314,5 @@ def _cell(estimate: Estimate) -> str:
         return "not estimable"
     if estimate.low is None or estimate.high is None:
         return f"{estimate.value:.3f} (no interval)"
-    mark = "*" if MAY_BE_SHORT in estimate.note else ""
+    mark = "*" if estimate.may_be_short else ""
     return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f}){mark}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
+
+from pydantic import BaseModel
 
 from pneumoscope.bundle.card import Card, CheckNote
 from pneumoscope.bundle.evidence import AcceptanceFact, AuditFact, Opening
@@ -106,6 +108,29 @@ def format_estimate(estimate: Estimate, digits: int = 3, *, percent: bool = Fals
         f"{factor * estimate.value:.{digits}f}{unit} "
         f"({factor * estimate.low:.{digits}f} to {factor * estimate.high:.{digits}f}{unit})"
     )
+
+
+def list_footnotes(*shown: object) -> list[str]:
+    """Return what the mark * of intervals means, each reason once; empty where no interval has it.
+
+    Args:
+        shown: Estimates, or models, mappings and sequences that hold them.
+    """
+    notes = {estimate.note for estimate in _estimates(shown) if estimate.may_be_short}
+    return [f"* {note[0].upper()}{note[1:]}." for note in sorted(notes)]
+
+
+def _estimates(value: object) -> Iterator[Estimate]:
+    if isinstance(value, Estimate):
+        yield value
+    elif isinstance(value, BaseModel):
+        for _, each in value:
+            yield from _estimates(each)
+    elif isinstance(value, Mapping):
+        yield from _estimates(tuple(value.values()))
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _estimates(each)
 
 
 def join_names(names: Sequence[str], last: str = "and") -> str:

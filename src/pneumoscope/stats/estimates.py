@@ -24,6 +24,11 @@ class Estimate(Frozen):
     method: str = ""
     note: str = ""
 
+    @property
+    def may_be_short(self) -> bool:
+        """Whether there is an interval that is known not to hold 95 times in 100; ``note`` says why."""
+        return self.low is not None and self.high is not None and "may be too short" in self.note
+
     def __str__(self) -> str:
         if self.value is None:
             return "not estimable"

@@ -17,9 +17,11 @@ from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN
 from pneumoscope.inference.evaluation import Evaluation, Failure, group_sentence
 from pneumoscope.inference.measurement import SourceFigures
 from pneumoscope.reporting.checklists.fill import answer_topics
+from pneumoscope.reporting.formatting import list_footnotes
 from pneumoscope.reporting.pages.evaluation_page import render_evaluation_page
 from pneumoscope.reporting.pages.predictions import render_predictions_page
 from pneumoscope.reporting.record import Record
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.figures import evaluate_predictions
 from pneumoscope.stats.intervals import estimate_proportion
 
@@ -283,3 +285,28 @@ def test_a_card_without_bands_shows_the_score_only(card):
     )
     assert "Score 0.90 for COVID-19. Other classes" in text
     assert "Observed on the calibration part" not in text
+
+
+def test_an_interval_that_may_be_short_has_a_mark_and_a_footnote(figures, card):
+    note = "the interval may be too short: 12 groups"
+    short = figures.by_class["covid-19"]["auroc"].model_copy(update={"note": note})
+    plain = " ".join(check_page(render_evaluation_page(evaluation(figures), card)).text.split())
+    by_class = {**figures.by_class, "covid-19": {**figures.by_class["covid-19"], "auroc": short}}
+    marked_figures = figures.model_copy(update={"by_class": by_class})
+    marked = " ".join(check_page(render_evaluation_page(evaluation(marked_figures), card)).text.split())
+    assert marked.count(f"{short.low:.3f} to {short.high:.3f}*") == 2  # the tile and the table
+    assert marked.count("* The interval may be too short: 12 groups.") == 1
+    assert "12 groups" not in plain
+
+
+def test_footnotes_are_of_what_is_shown_each_once():
+    def estimate(note: str, low: float | None = 0.1) -> Estimate:
+        return Estimate(value=0.5, low=low, high=0.9, note=note)
+
+    notes = ("the interval may be too short: a", "the interval may be too short: b", "fine")
+    shown = ({"x": estimate(notes[1])}, [estimate(notes[0]), (estimate(notes[0]), None)], estimate(notes[2]))
+    assert list_footnotes(*shown) == [
+        "* The interval may be too short: a.",
+        "* The interval may be too short: b.",
+    ]
+    assert list_footnotes(estimate(notes[0], low=None)) == []

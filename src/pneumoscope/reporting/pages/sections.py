@@ -90,6 +90,15 @@ def build_context(evaluation: Evaluation, card: Card, *, finding: bool = False) 
             for key in calibration_figures(card.primary)
         ],
         "origins": trace_origins(evaluation, card).sentences,
+        # The figures of every section with the mark: results, calibration, use.
+        "footnotes": formatting.list_footnotes(
+            figures.model_copy(update={"plots": None}),
+            () if evaluation.answered is None else evaluation.answered,
+            () if evaluation.recalibrated is None else evaluation.recalibrated.flat(),
+            evaluation.refused_share,
+            {name: source.metrics for name, source in evaluation.by_source.items()},
+            evaluation.by_subgroup,
+        ),
         "forests": [
             to_svg(draw_forest(one))
             for one in evaluation.by_site
