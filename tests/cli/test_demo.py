@@ -118,7 +118,7 @@ def test_the_demo_takes_images_of_ones_own_and_says_what_is_none(tmp_path: Path)
         assert shown["result"]["decision"] == "covid-19"  # 153 of 255: over the tiny model's threshold
         said = end()
     assert "broken.png: " in said
-    assert "1 of 2 files are in the worklist." in said
+    assert "1 of 2 files is in the worklist." in said
 
 
 def test_a_port_that_is_taken_is_not_another(tmp_path: Path) -> None:

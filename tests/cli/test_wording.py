@@ -40,6 +40,7 @@ PACKAGE = Path(pneumoscope.__file__).parent
         ),
         ("Divide it with `pneumoscope.split`.", "Divide it with pneumoscope data split."),
         ("Remove its `recipe:`. A value of `map`.", "Remove its `recipe:`. A value of `map`."),
+        (argument("design", "kohort"), "--design kohort"),
         (argument("name", "a`b"), "--name 'a`b'"),
     ],
 )
@@ -92,8 +93,8 @@ def test_no_other_code_knows_the_options_of_the_command_line() -> None:
 
 
 def test_every_argument_in_an_error_has_an_option() -> None:
-    # Of `Model.predict`; a key of a recipe; a field of the HTTP API; of a function of `stats`, which has no option.
-    python_only = {"inputs", "map", "next", "design"}
+    # Of `Model.predict`; a key of a recipe; a field of the HTTP API.
+    python_only = {"inputs", "map", "next"}
     unknown = set()
     for where, text in error_texts():
         for name in re.findall(r"`([a-z_.]+)(?:=[^`]*)?`", text):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pneumoscope.cli.formatting import print_note
+from pneumoscope.core.counts import format_count
 
 if TYPE_CHECKING:
     from pneumoscope.server.run import RunningServer
@@ -123,7 +124,7 @@ def fill(running: RunningServer, paths: Iterable[str | Path], model: str) -> Non
                 if each.problem is not None:
                     print_note(f"{path}: {each.problem}")
     if not running.stopping():
-        print_note(f"{taken} of {files} files are in the worklist.")
+        print_note(f"{taken} of {format_count(files, 'file')} {'is' if taken == 1 else 'are'} in the worklist.")
 
 
 def _has_display() -> bool:

@@ -107,7 +107,12 @@ def unsent(
         return
     for (destination, rule, kind), count in sorted(Counter((r.destination, r.rule, r.kind) for r in results).items()):
         typer.echo(f"{destination}  {count} of kind {kind}, by rule {rule!r}")
-    typer.echo(f"{len(results)} results of {len({result.study for result in results})} studies were never queued.")
+    if not results:
+        typer.echo("Nothing is left to send: every result that the rules send was queued.")
+        return
+    studies = format_count(len({result.study for result in results}), "study", "studies")
+    never = "was" if len(results) == 1 else "were"
+    typer.echo(f"{format_count(len(results), 'result')} of {studies} {never} never queued.")
 
 
 def _describe_priors(rule: PriorRule) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pneumoscope.cli.formatting import print_note
+from pneumoscope.core.counts import format_count
 from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, display_name, is_none_label, result_phrase
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def describe_summary(summary: PredictionSummary) -> str:
         summary.failed
     )
     several = " An image counts with each of its findings." if sum(summary.decisions.values()) > answered else ""
-    return f"{summary.files} files: {', '.join(parts)}.{several}"
+    return f"{format_count(summary.files, 'file')}: {', '.join(parts)}.{several}"
 
 
 def describe_score(card: Card, p: float) -> tuple[str, str]:

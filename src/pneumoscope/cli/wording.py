@@ -32,6 +32,7 @@ OPTIONS = {
 } | {
     "body_parts": "--body-part",
     "check_data": "--checks",
+    "design": "--design",
     "findings": "--finding",
     "formats": "--format",
     "hosts": "--name",

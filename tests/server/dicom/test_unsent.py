@@ -153,9 +153,13 @@ def test_the_command_shows_and_queues(settings: Settings, tmp_path: Path) -> Non
     assert queued.stdout == "6 results were queued.\n"
     assert "Results for another one wait" in " ".join(queued.stderr.split())
     assert queue_unsent(settings, file) == 0
+    nothing = CliRunner().invoke(app, ["unsent", str(file), *where])
+    assert nothing.output == "Nothing is left to send: every result that the rules send was queued.\n"
+    absent = CliRunner().invoke(app, ["unsent", str(tmp_path / "nofile.yaml"), *where])
+    assert "nofile.yaml: is not there. Name the YAML file" in str(absent.exception)
     with serve_client(node_of(settings, routes=file)) as client:
         lines = list_entries(client.app.state.context.store, account=CONSOLE)
-        assert Counter(line.action for line in lines) == {"dicom unsent": 2, "dicom unsent --queue": 2}
+        assert Counter(line.action for line in lines) == {"dicom unsent": 3, "dicom unsent --queue": 2}
 
 
 def test_a_server_that_sends_nowhere_says_so(settings: Settings) -> None:

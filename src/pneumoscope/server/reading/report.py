@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 from pydantic import Field
 
+from pneumoscope.core.counts import format_count
 from pneumoscope.core.errors import RunError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.labels import DISCLAIMER, display_name
@@ -130,7 +131,8 @@ def _describe_reader_study(study: ReaderStudy | None) -> list[str]:
         return []
     p = "" if study.p_value is None else f", p {study.p_value:.3f}"
     return [
-        f"  likelihoods of {study.readers} readers about the same {study.cases} verified studies ({study.positives} "
+        f"  likelihoods of {format_count(study.readers, 'reader')} about the same "
+        f"{format_count(study.cases, 'verified study', 'verified studies')} ({study.positives} "
         f"positive): AUROC unaided {study.first}, after {study.second}; difference {study.difference}{p}"
     ]
 

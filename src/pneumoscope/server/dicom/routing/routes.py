@@ -206,6 +206,8 @@ def read_routes(path: Path) -> Routes:
     """
     try:
         data = load_strictly(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(str(path), "is not there.", "Name the YAML file of destinations and rules.") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         reason = str(getattr(error, "strerror", None) or error).partition("\n")[0]
         raise UsageError(str(path), f"can't be read as YAML: {reason}.") from error
