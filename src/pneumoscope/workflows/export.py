@@ -124,7 +124,9 @@ def _advise_certificate(report: ExportReport, model: Model, folder: Path, manife
     """Return what to do where the answers of an 8-bit bundle differ much from those of its parent."""
     names = (model.folder, "--int8", folder, "--data", manifest)
     difference = report.differences["probabilities"]
-    said = "is no number in one of the two" if np.isnan(difference) else f"differs by {difference:.2f} from the bundle's"
+    said = (
+        "is no number in one of the two" if np.isnan(difference) else f"differs by {difference:.2f} from the bundle's"
+    )
     return (
         f"A probability {said} on the {report.images} images that were compared. Certify it: "
         f"pneumoscope certify {' '.join(shlex.quote(str(name)) for name in names)}"
