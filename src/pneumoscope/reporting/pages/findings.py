@@ -9,7 +9,7 @@ from markupsafe import Markup
 from pneumoscope.bundle.card import Card
 from pneumoscope.core.labels import display_name
 from pneumoscope.inference.evaluation import FindingsEvaluation
-from pneumoscope.reporting.formatting import name_figure
+from pneumoscope.reporting.formatting import list_footnotes, name_figure
 from pneumoscope.reporting.pages import sections
 from pneumoscope.reporting.pages.base import load_templates
 from pneumoscope.stats.plain_language import few_groups
@@ -43,6 +43,9 @@ def build_findings_context(evaluation: FindingsEvaluation, card: Card) -> dict[s
         "not_measured": {display_name(name): why for name, why in evaluation.not_measured.items()},
         "averages": [(name_figure(key), estimate) for key, estimate in evaluation.averages.items()],
         "part_words": sections.name_part(evaluation.part),
+        "footnotes": list_footnotes(
+            [[row["auroc"], row["auprc"], row["slope"], row["point"]] for row in rows], evaluation.averages
+        ),
         "warnings": warn_of_few(evaluation),
     }
 

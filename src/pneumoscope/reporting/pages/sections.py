@@ -98,6 +98,7 @@ def build_context(evaluation: Evaluation, card: Card, *, finding: bool = False) 
             evaluation.refused_share,
             {name: source.metrics for name, source in evaluation.by_source.items()},
             evaluation.by_subgroup,
+            [one.mean for one in evaluation.by_site],
         ),
         "forests": [
             to_svg(draw_forest(one))
