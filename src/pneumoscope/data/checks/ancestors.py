@@ -51,6 +51,13 @@ ANCESTORS: tuple[Ancestor, ...] = (
         "Chowdhury, IEEE Access 2020",
     ),
     Ancestor(
+        "radiography",
+        "bimcv",
+        ("covid-19",),
+        "most of its COVID-19 images are from BIMCV-COVID19+",
+        "Rahman, Comput Biol Med 2021",
+    ),
+    Ancestor(
         "darwin",
         "ieee8023",
         (),
@@ -72,6 +79,7 @@ DISPLAY = {
     "radiography": "COVID-19 Radiography Database",
     "kaggle-pneumonia": "Kaggle pneumonia set (Kermany)",
     "ieee8023": "covid-chestxray-dataset (Cohen)",
+    "bimcv": "BIMCV-COVID19+",
     "darwin": "V7 COVID-19 X-ray dataset",
 }
 

@@ -50,9 +50,11 @@ class RefusedUids:
 
 def name_class(sop_class: str) -> str:
     """Return the name of a SOP class (PS3.6 A); empty where its UID is none of the standard's."""
-    from pydicom.uid import UID_dictionary
+    from pydicom import config
+    from pydicom.uid import UID
 
-    return UID_dictionary[sop_class][0] if sop_class in UID_dictionary else ""
+    name = UID(sop_class, config.IGNORE).name  # without a warning where a peer proposes what is no UID
+    return "" if name == sop_class else name
 
 
 class RefusedContexts:
