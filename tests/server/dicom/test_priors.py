@@ -475,12 +475,18 @@ def test_nothing_is_made_of_it(settings: Settings, tmp_path: Path) -> None:
 
 
 def test_no_name_or_number_of_a_patient_is_readable_in_the_database(settings: Settings, tmp_path: Path) -> None:
-    with beside_a_liar(settings, tmp_path) as (client, _):
-        receive(client, radiograph(9, "20240506"))
+    number = "NUMBER-4711"  # 4711 alone is in one of some hundred random identifiers
+    answers = {
+        "studies": [study_match(2, PatientID=number)],
+        "objects": [radiograph(2, "20240101", PatientID=number)],
+    }
+    with beside_a_liar(settings, tmp_path, **answers) as (client, _):
+        receive(client, radiograph(9, "20240506", PatientID=number))
         work(client)
+        assert len(rows(client, Study)) == 2
         for file in (path for path in settings.home.rglob("*") if path.is_file()):
             content = file.read_bytes()
-            assert b"4711" not in content, file
+            assert number.encode() not in content, file
             assert b"Doe" not in content, file
             assert b"1.2.3.2" not in content, file
 
