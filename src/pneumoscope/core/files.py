@@ -42,14 +42,21 @@ def atomic_path(path: Path) -> Iterator[Path]:
 @contextmanager
 def draft_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty folder beside ``folder``; when the block succeeds, it replaces ``folder`` with all in it."""
+    with _draft_beside(folder) as draft:
+        yield draft
+        if folder.exists():
+            shutil.rmtree(folder)
+        draft.replace(folder)
+
+
+@contextmanager
+def _draft_beside(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder beside ``folder``; it is removed at the end unless it has another name by then."""
     draft = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
         yield draft
-        if folder.exists():
-            shutil.rmtree(folder)
-        draft.replace(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
@@ -90,10 +97,7 @@ def new_folder(folder: Path, what: str) -> Iterator[Path]:
     if target == Path.cwd() or target.is_mount():
         kind = "the current folder" if target == Path.cwd() else "a mount point"
         raise UsageError(str(folder), f"is {kind}; {what} goes into a new folder.", "Name a folder in it.")
-    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    try:
+    with _draft_beside(target) as draft:
         yield draft
         try:
             if target.exists():
@@ -107,8 +111,6 @@ def new_folder(folder: Path, what: str) -> Iterator[Path]:
             filled = target.is_dir() and any(target.iterdir())
             problem = "is not empty any more" if filled else f"can't be replaced ({error.strerror})"
             raise UsageError(str(folder), f"{problem}; {what} goes into a new folder.", way_out) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 LONGEST_NAME = 220

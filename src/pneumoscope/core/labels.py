@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +115,11 @@ class LabelSet(Mapping[str, Label]):
                     f"{label.identifier!r} has a parent, and none of these has no wider or narrower label.",
                     "Take the parent away.",
                 )
-        if (circular := self._find_circular()) is not None:
-            raise LabelError(name, f"{circular!r} is its own ancestor.", "Take one of the parents away.")
+        try:
+            TopologicalSorter({identifier: label.parents for identifier, label in self._labels.items()}).prepare()
+        except CycleError as error:
+            circular = error.args[1][0]
+            raise LabelError(name, f"{circular!r} is its own ancestor.", "Take one of the parents away.") from None
         self._none = none[0] if none else None
         self._terms: dict[str, str] = {}
         for identifier, label in self._labels.items():
@@ -285,26 +289,6 @@ class LabelSet(Mapping[str, Label]):
                 found[parent] = None
                 waiting += self._labels[parent].parents
         return tuple(found)
-
-    def _find_circular(self) -> str | None:
-        """Return a label that is its own ancestor; each label is visited once, however long a chain of parents is."""
-        done: set[str] = set()
-        for first in self._labels:
-            way: dict[str, Iterator[str]] = {}  # label -> those of its parents that are yet to be followed
-            following: str | None = None if first in done else first
-            while following is not None or way:
-                if following is not None:
-                    way[following] = iter(self._labels[following].parents)
-                here = next(reversed(way))
-                following = next(way[here], None)
-                if following is None:
-                    done.add(here)
-                    del way[here]
-                elif following in way:
-                    return following
-                elif following in done:
-                    following = None
-        return None
 
     @property
     def none_label(self) -> str | None:

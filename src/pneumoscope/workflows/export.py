@@ -76,9 +76,8 @@ def export_bundle(
 
     Raises:
         UsageError: There is no such format, the folder is not empty (at the end: the message names where the files are
-            instead), ``data`` is missing, an argument is not used by
-            the format, the format does not take this bundle, there are several models and it takes one, or one model is
-            named twice.
+            instead), ``data`` is missing, an argument is not used by the format, the format does not take this bundle,
+            there are several models and it takes one, or one model is named twice.
         MissingExtraError: A library for the format is not installed.
         BundleError: The bundle is incomplete or altered.
         ManifestError: The part has no images, or an image is not the one that was imported.

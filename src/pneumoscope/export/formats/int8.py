@@ -224,5 +224,9 @@ def _describe_images(rows: Manifest | None) -> str:
 
 
 FORMAT = Format(
-    "int8", "A bundle with 8-bit weights: smaller, and faster on most processors.", _write, "needed", check=_check
+    "int8",
+    "A bundle with 8-bit weights and values: smaller, and faster on processors with 8-bit products.",
+    _write,
+    "needed",
+    check=_check,
 )
