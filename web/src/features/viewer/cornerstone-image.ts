@@ -12,10 +12,7 @@ export interface LoadedImage {
   origin: readonly [number, number];
 }
 
-export function createImage(imageId: string, images: Map<string, LoadedImage>): Types.IImage {
-  const loaded = images.get(imageId);
-  if (!loaded) throw new Error("an image that nobody has decoded");
-  const { pixels, frame } = loaded;
+export function createImage(imageId: string, { pixels, frame }: LoadedImage): Types.IImage {
   const { width, height, bits, values } = pixels;
   const maximum = 2 ** bits - 1;
   const voxelManager = utilities.VoxelManager.createImageVoxelManager({

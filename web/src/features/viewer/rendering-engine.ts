@@ -30,6 +30,18 @@ import type { Pixels } from "./pixels";
 import type { Window } from "./window";
 
 const SCHEME = "pneumo";
+/**
+ * The images of all engines, by Cornerstone's name. A page has one loader for a scheme, and engines overlap: that of the
+ * study before may still start or end while the next one draws.
+ */
+const loadedImages = new Map<string, LoadedImage>();
+metaData.addProvider((type: string, imageId: unknown) => findMetadata(type, loadedImages.get(String(imageId))), 1000);
+imageLoader.registerImageLoader(SCHEME, (imageId) => {
+  const loaded = loadedImages.get(imageId);
+  if (!loaded) throw new Error(`The engine of ${imageId} was closed.`);
+  return { promise: Promise.resolve(createImage(imageId, loaded)) };
+});
+
 /** Full depth rather than small textures; one context draws all panes. */
 const RENDERING = { preferSizeOverAccuracy: false, strictZSpacingForVolumeViewport: true, webGlContextCount: 1 };
 
@@ -65,17 +77,12 @@ export interface Engine {
  * @param onLost - Called when the GPU is taken away, as phones do with pages in the background.
  */
 export function startEngine(cpu: boolean, onLost: () => void): Engine {
-  const loadedImages = new Map<string, LoadedImage>();
   const { webgl2, maxTextureSize } = getRenderingCapabilities();
   const onCpu = cpu || !webgl2;
   init({ rendering: RENDERING, debug: {} });
   setUseCPURendering(onCpu, false);
-  imageLoader.registerImageLoader(SCHEME, (imageId) => ({
-    promise: Promise.resolve(createImage(imageId, loadedImages)),
-  }));
-  const facts = (type: string, imageId: unknown) => findMetadata(type, loadedImages.get(String(imageId)));
-  metaData.addProvider(facts, 1000);
   const engine = new RenderingEngine();
+  const prefix = `${SCHEME}:${engine.id}/`;
   const onContextLost = (event: Event) => {
     if ((event as CustomEvent<{ renderingEngineId: string }>).detail.renderingEngineId === engine.id) onLost();
   };
@@ -89,7 +96,7 @@ export function startEngine(cpu: boolean, onLost: () => void): Engine {
       const viewportId = `${engine.id}-${stages}`;
       engine.enableElement({ viewportId, type: Enums.ViewportType.STACK, element });
       const viewport = engine.getViewport(viewportId) as Types.IStackViewport;
-      return new CornerstoneViewport(viewport, element, loadedImages, () => {
+      return new CornerstoneViewport(viewport, element, prefix, () => {
         if (open) engine.disableElement(viewportId);
       });
     },
@@ -97,10 +104,10 @@ export function startEngine(cpu: boolean, onLost: () => void): Engine {
       open = false;
       eventTarget.removeEventListener(Enums.Events.WEBGL_CONTEXT_LOST, onContextLost);
       engine.destroy();
-      metaData.removeProvider(facts);
-      for (const imageId of loadedImages.keys())
+      for (const imageId of [...loadedImages.keys()].filter((one) => one.startsWith(prefix))) {
         if (cache.getImageLoadObject(imageId)) cache.removeImageLoadObject(imageId);
-      loadedImages.clear();
+        loadedImages.delete(imageId);
+      }
     },
   };
 }
@@ -116,19 +123,20 @@ class CornerstoneViewport implements ViewportHandle {
   constructor(
     private readonly viewport: Types.IStackViewport,
     private readonly element: HTMLDivElement,
-    private readonly loadedImages: Map<string, LoadedImage>,
+    /** What the names of this engine's images begin with. */
+    private readonly prefix: string,
     private readonly disable: () => void,
   ) {}
 
   async show(id: string, levels: Pixels[], frame: Frame): Promise<void> {
     this.levels = levels.map((pixels, level) => {
-      const name = `${SCHEME}:${id}/${level}`;
+      const name = `${this.prefix}${id}/${level}`;
       const { width, height } = pixels;
       const factor = 2 ** level;
       const [column, row] = [factor * frame.column, factor * frame.row];
       const shift = this.onCpu() ? 0 : (factor - 1) / 2; // see `world`
       const origin = [shift * frame.column, shift * frame.row] as const;
-      this.loadedImages.set(name, { pixels, frame: { width, height, column, row }, origin });
+      loadedImages.set(name, { pixels, frame: { width, height, column, row }, origin });
       return name;
     });
     this.sizeCanvas();

@@ -60,7 +60,7 @@ export function Viewport({
       stage.value = opened;
     };
     open().catch((error: unknown) => {
-      pane.problem.value = toRefusal(error);
+      if (!cancelled) pane.problem.value = toRefusal(error);
     });
     return () => {
       cancelled = true;
