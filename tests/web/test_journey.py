@@ -76,6 +76,7 @@ def test_from_the_upload_to_the_dashboard(
 
     # All models' answers, with what they rest on; the heatmap in its true resolution.
     page.locator(".answer .verdict").nth(2).wait_for()
+    assert "Of all 0" not in page.locator(".reading-panel").inner_text()  # the third card does not count its images
     builtin = page.locator(".answer").filter(has_text="pneumoscope-covid")
     builtin.get_by_text("Failed its audit").first.wait_for()
     heatmap = builtin.get_by_label("Heatmap")

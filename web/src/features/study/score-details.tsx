@@ -35,6 +35,8 @@ export function ScoreEvidence({ result, primary, card }: ScoreProps) {
   const band = parseBand(result.band);
   const label = labelName(primary);
   const prior = card.class_prior?.[0];
+  const images = countCalibration(card); // 0 where the card does not say
+  const priorKey = images > 0 ? "panel.band-prior" : "panel.band-prior-uncounted";
   return (
     <div class="evidence">
       <p class="score">
@@ -52,7 +54,7 @@ export function ScoreEvidence({ result, primary, card }: ScoreProps) {
           : t("panel.no-band")}
         {band &&
           prior !== undefined &&
-          ` ${t("panel.band-prior", { n: Math.round(prior * 100), images: countCalibration(card), label })}`}
+          ` ${t(priorKey, { n: Math.round(prior * 100), images, label })}`}
       </p>
     </div>
   );
