@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import anyio
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -21,7 +21,7 @@ from pneumoscope.core.errors import UsageError
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.server.administration import check_routes, note_routes
 from pneumoscope.server.api import events
-from pneumoscope.server.api.dependencies import AccountLimiters, Context
+from pneumoscope.server.api.dependencies import AccountLimiters, Context, refuse_unknown_parameters
 from pneumoscope.server.api.metrics import Metrics
 from pneumoscope.server.api.middleware import SecurityMiddleware
 from pneumoscope.server.api.pages import Pages
@@ -149,7 +149,9 @@ def create_app(settings: Settings) -> FastAPI:
 def _api_routes() -> tuple[BaseRoute, ...]:
     """Return the routes of the API, the same for every app: what belongs to an app comes to them with the request."""
     problem: dict[str, Any] = {"model": ProblemOut, "content": {"application/problem+json": {}}}
-    router = APIRouter(responses=dict.fromkeys(REFUSAL_STATUSES, problem))
+    router = APIRouter(
+        responses=dict.fromkeys(REFUSAL_STATUSES, problem), dependencies=[Depends(refuse_unknown_parameters)]
+    )
     for create_router in ROUTERS:
         router.include_router(create_router())
     return tuple(router.routes)

@@ -130,6 +130,17 @@ def test_the_list_is_filtered_and_paged(client: Client, tiny: str) -> None:
     assert [s["id"] for s in (*reversed_page["studies"], *rest["studies"])] == numbers[::-1]
 
 
+def test_a_parameter_that_a_route_does_not_have_is_refused(client: Client) -> None:
+    answer = client("GET", "/api/studies", params={"q": "Meier"})
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("has the parameter q, which /api/studies does not have. It has: after, ")
+    odd = client("GET", "/api/models", params={"Meier^Anna": "1"})
+    assert odd.status_code == 422
+    assert "Meier" not in odd.text
+    assert client("GET", "/api/dashboard", params={"from": "2026-01-02"}).status_code == 200
+    assert client("GET", "/healthz", params={"probe": "1"}).status_code == 200
+
+
 def test_a_full_queue_says_when_to_try_again(settings: Settings) -> None:
     with serve_client(replace(settings, queue_limit=1)) as client:
         model = client.get("/api/models")[0]["id"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
 import anyio
 from fastapi import Depends, Request
+from fastapi.dependencies.utils import get_flat_params
+from fastapi.params import Query
 
 from pneumoscope.server.api.events import Streams
 from pneumoscope.server.api.metrics import Metrics
@@ -15,6 +18,7 @@ from pneumoscope.server.api.pages import Pages
 from pneumoscope.server.dicom.calling.outbound import Outbound
 from pneumoscope.server.dicom.receiving.node import DicomNode
 from pneumoscope.server.dicom.receiving.priors import Priors
+from pneumoscope.server.errors import InvalidRequestError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.inference.worker_pool import WorkerPool
 from pneumoscope.server.security import audit_log
@@ -104,6 +108,26 @@ async def current_admin(request: Request) -> Principal:
     principal = await current_user(request)
     check_admin(principal)
     return principal
+
+
+async def refuse_unknown_parameters(request: Request) -> None:
+    """Refuse a question of the API with a parameter that its route does not have: a filter that is ignored misleads.
+
+    Raises:
+        InvalidRequestError: The route has no such parameter.
+    """
+    route = request.scope["route"]
+    if not request.query_params or not route.path.startswith("/api/") or not route.include_in_schema:
+        return  # DICOMweb's are attributes (`server.dicom.web.matching`)
+    known = sorted(one.alias for one in get_flat_params(route.dependant) if isinstance(one.field_info, Query))
+    for name in request.query_params:
+        if name not in known:
+            shown = name if re.fullmatch(r"[a-z_-]{1,30}", name) else "that was sent"
+            raise InvalidRequestError(
+                "the request",
+                f"has the parameter {shown}, which {route.path} does not have.",
+                f"It has: {', '.join(known)}." if known else "It has none.",
+            )
 
 
 AppContext = Annotated[Context, Depends(context_of)]
