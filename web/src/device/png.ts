@@ -1,9 +1,9 @@
 // PNG to float32 grey, as pneumoscope.imaging has it: any depth and colour type, every checksum checked.
 // Clauses are those of ISO/IEC 15948.
 import { decode } from "fast-png";
-import { unzlibSync } from "fflate";
 import { measureColour, measureColourWithAlpha } from "./colour";
 import { ascii, readOrientation } from "./exif";
+import { inflate, join } from "./inflate";
 import { checkSize, type Facts, FileProblem, luma, makeUpright, type Plane, type Radiograph } from "./picture";
 import rules from "./rules.json";
 
@@ -12,6 +12,20 @@ const ANCILLARY =
     " ",
   );
 const SIGNATURE_END = 8;
+/** Bytes of a text that is inflated to look for an orientation, as in Python. */
+const LARGEST_TEXT = 2 ** 20;
+/** Bytes of a block of deflate that is stored. */
+const LARGEST_BLOCK = 65535;
+/** The first column and row of each pass of Adam7, and the steps between its columns and rows (8.2). */
+const PASSES = [
+  [0, 0, 8, 8],
+  [4, 0, 8, 8],
+  [0, 4, 4, 8],
+  [2, 0, 4, 4],
+  [0, 2, 2, 4],
+  [1, 0, 2, 2],
+  [0, 1, 1, 2],
+] as const;
 const SAMPLES: Record<number, number> = { 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }; // 11.2.1
 
 interface Header {
@@ -20,8 +34,12 @@ interface Header {
   bits: number;
   colourType: number;
   interlaced: boolean;
-  /** The file without the chunks that its pixels do not depend on. */
-  pixelData: Uint8Array;
+  /** The chunks before the image data that its pixels depend on, with the signature. */
+  before: Uint8Array[];
+  /** The contents of the image data chunks: parts of one stream. */
+  coded: Uint8Array[];
+  /** The last chunk. */
+  last: Uint8Array;
   /** The transparent grey or colour (11.3.2.1), for colour types 0 and 2. */
   transparent: number[] | null;
   exif: Uint8Array | null;
@@ -46,9 +64,10 @@ function crc32(bytes: Uint8Array): number {
 /** Walk through the chunks: check the declared size, every checksum, the number of frames and the end. */
 function readHeader(data: Uint8Array): Header {
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  const pieces = [data.subarray(0, SIGNATURE_END)];
-  let [at, frames, colours, coded] = [SIGNATURE_END, 1, 0, 0];
-  let header: Omit<Header, "pixelData"> | null = null;
+  const before = [data.subarray(0, SIGNATURE_END)];
+  const coded: Uint8Array[] = [];
+  let [at, frames, colours] = [SIGNATURE_END, 1, 0];
+  let header: Omit<Header, "before" | "coded" | "last"> | null = null;
   while (at + 12 <= data.length) {
     const length = view.getUint32(at);
     const kind = ascii(data.subarray(at + 4, at + 8));
@@ -57,7 +76,7 @@ function readHeader(data: Uint8Array): Header {
     const content = data.subarray(at + 8, end);
     const intact = crc32(data.subarray(at + 4, end)) === view.getUint32(end);
     if (!intact && !ANCILLARY.includes(kind)) throw new FileProblem("damaged", `a checksum is wrong at byte ${at}`);
-    const keep = () => pieces.push(data.subarray(at, end + 4));
+    const chunk = data.subarray(at, end + 4);
     if (kind === "IHDR") {
       const [bits = 0, colourType = 0] = data.subarray(at + 16, at + 18);
       header = {
@@ -72,39 +91,26 @@ function readHeader(data: Uint8Array): Header {
         exifDamaged: false,
       };
       checkSize(header.width, header.height, rules.maxPixels);
-      keep();
+      before.push(chunk);
     } else if (header === null) break;
-    else if (kind === "IDAT") {
-      coded += length;
-      keep();
-    } else if (kind === "PLTE") {
+    else if (kind === "IDAT") coded.push(content);
+    else if (kind === "PLTE") {
       colours = Math.floor(length / 3);
-      if (header.colourType === 3) keep();
-    } else if (kind === "tRNS" && header.transparent === null && coded === 0) {
+      if (header.colourType === 3) before.push(chunk);
+    } else if (kind === "tRNS" && header.transparent === null && coded.every((part) => part.length === 0)) {
       const { colourType } = header;
       if ((colourType === 0 && length === 2) || (colourType === 2 && length === 6))
         header.transparent = Array.from({ length: length / 2 }, (_, k) => view.getUint16(at + 8 + 2 * k));
-      else if (colourType === 3 && length > 0 && length <= colours) keep();
+      else if (colourType === 3 && length > 0 && length <= colours) before.push(chunk);
     } else if (kind === "acTL" && length >= 4) frames = view.getUint32(at + 8);
     else if (kind === "IEND") {
       if (frames !== 1) throw new FileProblem("frames", "it holds several frames");
-      keep();
-      return { ...header, pixelData: join(pieces) };
+      return { ...header, before, coded, last: chunk };
     } else if (kind === "eXIf" && !intact) header.exifDamaged = true;
     else if (intact) readNotes(kind, content, header);
     at = end + 4;
   }
   throw new FileProblem("damaged", "its last part (IEND) is missing");
-}
-
-function join(pieces: Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    joined.set(piece, at);
-    at += piece.length;
-  }
-  return joined;
 }
 
 /** Keep the Exif block or the XMP packet of a chunk; a malformed one is nothing. */
@@ -123,16 +129,51 @@ function readNotes(kind: string, content: Uint8Array, header: Pick<Header, "exif
     for (let k = 0; k < 2; k++) text = text.subarray(text.indexOf(0) + 1);
   }
   try {
-    const plain = compressed ? unzlibSync(text) : text;
+    const plain = compressed ? join(inflate([text], LARGEST_TEXT)) : text;
     if (keyword === "XML:com.adobe.xmp") header.xmp ??= plain;
     else {
       const digits = ascii(plain).split("\n").slice(3).join("");
       if (/^([0-9a-f]{2})*$/i.test(digits))
-        header.exif ??= Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+        header.exif ??= Uint8Array.from({ length: digits.length / 2 }, (_, k) =>
+          Number.parseInt(digits.slice(2 * k, 2 * k + 2), 16),
+        );
     }
   } catch {
     return; // a note that cannot be inflated says nothing
   }
+}
+
+/** Return how many bytes the rows of an image have, with the byte of each for its filter (7.2, 8.2). */
+function countBytes({ width, height, bits, colourType, interlaced }: Header): number {
+  const pixel = bits * (SAMPLES[colourType] ?? 1);
+  let size = 0;
+  for (const [x, y, everyX, everyY] of interlaced ? PASSES : ([[0, 0, 1, 1]] as const)) {
+    const [columns, rows] = [Math.ceil((width - x) / everyX), Math.ceil((height - y) / everyY)];
+    if (columns > 0 && rows > 0) size += rows * (1 + Math.ceil((columns * pixel) / 8));
+  }
+  return size;
+}
+
+/**
+ * Return the file without the chunks that its pixels do not depend on, its image data stored in place of deflated:
+ * fast-png inflates all that a file holds, however much that is.
+ */
+function storePixels({ before, coded, last }: Header, size: number): Uint8Array {
+  const blocks: Uint8Array[] = [Uint8Array.of(0x78, 0x01)]; // RFC 1950 2.2
+  const store = (block: Uint8Array, final = 0) => {
+    const [low, high] = [block.length & 255, block.length >> 8];
+    blocks.push(Uint8Array.of(final, low, high, low ^ 255, high ^ 255), block); // RFC 1951 3.2.4
+  };
+  for (const piece of inflate(coded, size))
+    for (let at = 0; at < piece.length; at += LARGEST_BLOCK) store(piece.subarray(at, at + LARGEST_BLOCK));
+  store(new Uint8Array(), 1);
+  const checksum = new Uint8Array(4); // fast-png looks at none; those of the file's chunks were checked
+  blocks.push(checksum);
+  const head = new Uint8Array(8);
+  const length = blocks.reduce((sum, block) => sum + block.length, 0);
+  new DataView(head.buffer).setUint32(0, length);
+  head.set([0x49, 0x44, 0x41, 0x54], 4); // IDAT
+  return join([...before, head, ...blocks, checksum, last]);
 }
 
 /** Return the samples one by one: fast-png leaves those of less than 8 bits packed. */
@@ -157,7 +198,7 @@ export function decodePng(data: Uint8Array, depth?: number): Radiograph {
     throw new FileProblem("unsupported", "it is interlaced 16-bit colour");
   let image: ReturnType<typeof decode>;
   try {
-    image = decode(header.pixelData);
+    image = decode(storePixels(header, countBytes(header)));
   } catch (error) {
     throw new FileProblem("damaged", `it can't be decompressed: ${String(error)}`);
   }

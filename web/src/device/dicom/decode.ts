@@ -1,8 +1,8 @@
 // A DICOM file to float32 grey, as pneumoscope.imaging.dicom.decode has it: other objects are refused, the display
 // chain is applied. Sections are those of PS3.3 unless stated otherwise.
 import * as dicomParser from "dicom-parser";
-import { Inflate } from "fflate";
 import { measureColour } from "../colour";
+import { inflate, join } from "../inflate";
 import {
   checkSize,
   type Facts,
@@ -49,7 +49,7 @@ function parse(data: Uint8Array): { tags: Tags; syntax: string } {
   let syntax = "";
   try {
     const set = dicomParser.parseDicom(data, {
-      inflater: (bytes: Uint8Array, position: number) => inflate(bytes, position),
+      inflater: (bytes: Uint8Array, position: number) => inflateDataSet(bytes, position),
       vrCallback: (tag: string) => (SEQUENCES.includes(tag) ? "SQ" : undefined),
     } as Parameters<typeof dicomParser.parseDicom>[1]);
     syntax = (set.string("x00020010") ?? "").trim();
@@ -61,23 +61,11 @@ function parse(data: Uint8Array): { tags: Tags; syntax: string } {
 }
 
 /** Return a deflated file (PS3.5 A.5) with its data set inflated, within the limit. */
-function inflate(bytes: Uint8Array, position: number): Uint8Array {
-  const pieces = [bytes.subarray(0, position)];
-  let size = position;
-  const stream = new Inflate((piece) => {
-    pieces.push(piece);
-    size += piece.length;
-    if (size > rules.maxBytes) throw new FileProblem("too-large", "it inflates beyond the limit", { limit_mib: 512 });
-  });
-  for (let at = position; at < bytes.length; at += 65536)
-    stream.push(bytes.subarray(at, at + 65536), at + 65536 >= bytes.length);
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.length;
-  }
-  return whole;
+function inflateDataSet(bytes: Uint8Array, position: number): Uint8Array {
+  const plain = join(inflate([bytes.subarray(position)], rules.maxBytes + 1 - position, true));
+  if (position + plain.length > rules.maxBytes)
+    throw new FileProblem("too-large", "it inflates beyond the limit", { limit_mib: 512 });
+  return join([bytes.subarray(0, position), plain]);
 }
 
 /** Refuse every object but one projection radiograph that is meant for display. */
