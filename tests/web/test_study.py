@@ -122,7 +122,7 @@ def test_a_refusal_says_why_and_hides_its_numbers(site: Site, page: Page) -> Non
     open_study(page, site, study)
     show(page)
     expect(page.locator(".verdict")).to_have_text("No answer from the model")
-    expect(page.locator(".view-silent")).to_be_visible()  # over the image, where a phone shows it
+    expect(page.locator(".view-cautions p").first).to_be_visible()  # over the image, where a phone shows it
     expect(page.get_by_text("unlike the images this model was calibrated on")).to_be_visible()
     expect(page.get_by_text("0.71")).to_be_hidden()
     page.get_by_text("Numbers for research, not a result").click()

@@ -1,6 +1,7 @@
 // The models of this server, fetched once and shared by all pages, and the models that this browser asks by default.
 import { effect, signal } from "@preact/signals";
 import { modelLabels } from "../i18n";
+import { nameAmong } from "../model-names";
 import { api, body } from "./client";
 import type { Model } from "./types";
 
@@ -27,10 +28,10 @@ export function loadModels(refresh = false): Promise<Model[]> {
   return request;
 }
 
-/** Return a model's name and version, or its identifier if it is no longer on this server. */
+/** Return what a model is called, or its identifier if it is no longer on this server. */
 export function modelName(id: string): string {
   const model = models.value?.find((model) => model.id === id);
-  return model ? `${model.name} ${model.version}` : id;
+  return model ? nameAmong(model, models.value ?? []) : id;
 }
 
 /** The models that uploads ask: those asked last that are present and on. The browser stores their identifiers. */

@@ -2,7 +2,7 @@
 import type { Signal } from "@preact/signals";
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { loadModels, models } from "../api/models";
+import { loadModels, modelName, models } from "../api/models";
 import type { Model } from "../api/types";
 import { t } from "../i18n";
 import { href } from "../router";
@@ -47,7 +47,7 @@ function ModelChoice({
   checked: boolean;
   pick: (id: string, checked: boolean) => void;
 }) {
-  const name = `${model.name} ${model.version}`;
+  const name = modelName(model.id);
   return (
     <div class="pick" data-on={checked}>
       <label>

@@ -9,6 +9,7 @@ import { decisionText } from "../study/decision-text";
 import { DeviceAnswer } from "./device-answer";
 import { DeviceProblemNote } from "./device-problem";
 import {
+  bundleName,
   cards,
   chosen,
   classifiers,
@@ -241,7 +242,7 @@ async function remember({ name, answered }: Shown): Promise<void> {
     width: answered.width,
     height: answered.height,
     photograph: answered.photograph,
-    names: Object.fromEntries(bundles.map((bundle) => [bundle.identity, `${bundle.name} ${bundle.version}`])),
+    names: Object.fromEntries(bundles.map((bundle) => [bundle.identity, bundleName(bundle)])),
     labels: Object.fromEntries(bundles.map((bundle) => [bundle.identity, bundle.labels])),
     answers: answered.answers.map(({ heatmap: _, ...answer }) => answer),
     times: answered.times,

@@ -8,6 +8,7 @@ import type { Answer } from "../../device/messages";
 import { findMessage, formatNumber, labelName, t } from "../../i18n";
 import { decisionText } from "../study/decision-text";
 import { formatScore, RuleText, ScoreBasis, ScoreEvidence, ScoreScale, ScoreTable } from "../study/score-details";
+import { bundleName } from "./device-state";
 import { modelOf } from "./model-of";
 
 interface Props {
@@ -40,9 +41,7 @@ export function DeviceAnswer({ answer, bundle, card, onOverride }: Props) {
     <article class="sheet answer" data-model={bundle.identity} data-refused={answer.refused}>
       <header>
         <h3>
-          <a href={`#/networks/${bundle.identity}`}>
-            {bundle.name} {bundle.version}
-          </a>
+          <a href={`#/networks/${bundle.identity}`}>{bundleName(bundle)}</a>
         </h3>
         <ModelBadges model={modelOf(bundle, card)} />
       </header>

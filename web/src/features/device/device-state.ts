@@ -4,6 +4,7 @@ import { type BundleList, type ClassifierCard, findUsable, type ListedBundle } f
 import { loadModels } from "../../device/engine";
 import type { Answered, Loaded } from "../../device/messages";
 import { DownloadProblem, download, fetchList, forget, listKept, readKept } from "../../device/store";
+import { nameAmong } from "../../model-names";
 
 const STORAGE_KEY = "pneumoscope.device.networks";
 
@@ -36,6 +37,9 @@ export const shown = signal<Shown | null>(null);
 export const classifiers = () => findUsable(kept.value ?? []);
 /** What a download that broke off left, which no network can be asked with. */
 export const leftovers = () => (classifiers().length ? [] : (kept.value ?? []));
+/** Return what a network is called here. */
+export const bundleName = (bundle: ListedBundle) =>
+  nameAmong(bundle, [...(offered.value?.bundles ?? []), ...(kept.value ?? [])]);
 export const sizeOf = (bundle: ListedBundle) => bundle.card.bytes + bundle.model.bytes;
 
 /** Whether an image can be asked about: gatekeeper, lungs and a chosen network are kept. */

@@ -15,7 +15,7 @@ import { Limits, Purpose } from "../models/purpose";
 import { Scores } from "../models/scores";
 import { ModelWarnings } from "../models/warnings";
 import { CertificateRun } from "./certificate-run";
-import { cards, kept, offered, sizeOf } from "./device-state";
+import { bundleName, cards, kept, offered, sizeOf } from "./device-state";
 import { modelOf } from "./model-of";
 import { Resources } from "./resources";
 import { formatSize } from "./size";
@@ -58,9 +58,7 @@ export function NetworkPage({ id }: { id: string }) {
       <p class="small">
         <a href="#/networks">{t("device.networks")}</a>
       </p>
-      <h1>
-        {bundle.name} {bundle.version}
-      </h1>
+      <h1>{bundleName(bundle)}</h1>
       <ModelBadges model={model} />
       <p class="lead">
         <Said by="card" text={card.summary} />

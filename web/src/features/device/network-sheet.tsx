@@ -3,7 +3,7 @@ import { useEffect } from "preact/hooks";
 import { Dialog } from "../../components/dialog";
 import { findPatterns } from "../../components/patterns";
 import { t } from "../../i18n";
-import { choose, chosen, classifiers } from "./device-state";
+import { bundleName, choose, chosen, classifiers } from "./device-state";
 import { formatSize } from "./size";
 
 export function NetworkSheet({ onClose }: { onClose: () => void }) {
@@ -35,9 +35,7 @@ export function NetworkSheet({ onClose }: { onClose: () => void }) {
                 onChange={(event) => pick(bundle.identity, event.currentTarget.checked)}
               />
               <span class="pick-words">
-                <span class="pick-name">
-                  {bundle.name} {bundle.version}
-                </span>
+                <span class="pick-name">{bundleName(bundle)}</span>
                 <span class="soft small">{t("model.looks-for", { labels: findPatterns(bundle).join(", ") })}</span>
               </span>
             </label>

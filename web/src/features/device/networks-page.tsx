@@ -6,6 +6,7 @@ import type { ListedBundle } from "../../device/bundle";
 import { t } from "../../i18n";
 import { DeviceProblemNote } from "./device-problem";
 import {
+  bundleName,
   chosen,
   classifiers,
   fetchBundles,
@@ -139,10 +140,7 @@ function Words({ bundle }: { bundle: ListedBundle }) {
   return (
     <span class="pick-words">
       <span class="pick-name">
-        <a href={`#/networks/${bundle.identity}`}>
-          {bundle.name} {bundle.version}
-        </a>
-        , {formatSize(sizeOf(bundle))}
+        <a href={`#/networks/${bundle.identity}`}>{bundleName(bundle)}</a>, {formatSize(sizeOf(bundle))}
       </span>
       <span class="soft small">{t("model.looks-for", { labels: findPatterns(bundle).join(", ") })}</span>
     </span>

@@ -1,7 +1,7 @@
 // The models of this server: what each looks for, and what must be known before it is asked.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { loadModels, models } from "../../api/models";
+import { loadModels, modelName, models } from "../../api/models";
 import type { Model } from "../../api/types";
 import { ModelBadges } from "../../components/badge";
 import { findPatterns } from "../../components/patterns";
@@ -41,9 +41,7 @@ function ModelCard({ model }: { model: Model }) {
   return (
     <li class="sheet model-card" data-off={!model.on}>
       <h2>
-        <a href={href.model(model.id)}>
-          {model.name} {model.version}
-        </a>
+        <a href={href.model(model.id)}>{modelName(model.id)}</a>
       </h2>
       <ModelBadges model={model} />
       <p>

@@ -3,13 +3,14 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { cardOf, viewOfFinding } from "../../api/card";
 import { api, body, me } from "../../api/client";
-import { loadModels } from "../../api/models";
+import { loadModels, models } from "../../api/models";
 import type { ModelDetail } from "../../api/types";
 import { ModelBadges } from "../../components/badge";
 import { usePageTitle } from "../../components/page-title";
 import { ProblemNote } from "../../components/problem";
 import { Said } from "../../components/said";
 import { t } from "../../i18n";
+import { nameAmong } from "../../model-names";
 import { href } from "../../router";
 import { Decisions } from "./decisions";
 import { Details, Evidence } from "./evidence";
@@ -41,7 +42,8 @@ export default function ModelPage({ id }: { id: string }) {
     void load();
   }, [id]);
   const detail = model.value;
-  usePageTitle(detail ? `${detail.name} ${detail.version}` : t("frame.model"));
+  const name = detail ? nameAmong(detail, models.value ?? []) : t("frame.model");
+  usePageTitle(name);
   if (!detail && problem.value === null) return <p class="soft">{t("app.loading")}</p>;
   if (!detail)
     return (
@@ -66,9 +68,7 @@ export default function ModelPage({ id }: { id: string }) {
       <p class="small">
         <a href={href.models()}>{t("model.all")}</a>
       </p>
-      <h1>
-        {detail.name} {detail.version}
-      </h1>
+      <h1>{name}</h1>
       <ModelBadges model={detail} />
       <p class="lead">
         <Said by="card" text={detail.summary} />

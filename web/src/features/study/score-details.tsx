@@ -52,9 +52,7 @@ export function ScoreEvidence({ result, primary, card }: ScoreProps) {
               high: Math.ceil(band.rate_high * 100),
             })
           : t("panel.no-band")}
-        {band &&
-          prior !== undefined &&
-          ` ${t(priorKey, { n: Math.round(prior * 100), images, label })}`}
+        {band && prior !== undefined && ` ${t(priorKey, { n: Math.round(prior * 100), images, label })}`}
       </p>
     </div>
   );

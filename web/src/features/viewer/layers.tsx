@@ -16,7 +16,7 @@ const WORDS = 200;
 
 const matrix = (affine: Affine) => `matrix(${affine.join(",")})`;
 
-/** A model's heatmap without smoothing: one flat square per cell, with a visible caution. */
+/** A model's heatmap without smoothing: one flat square per cell. */
 export function HeatmapLayer({ pane, overlay }: { pane: Pane; overlay: Overlay }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { rows, columns, labels, values } = overlay.heatmap;
@@ -48,9 +48,15 @@ export function HeatmapLayer({ pane, overlay }: { pane: Pane; overlay: Overlay }
           transform: matrix(gridToAffine(affine, pane.frame, columns, rows)),
         }}
       />
-      <p class="view-caution">{t("view.heat.caution", { columns, rows })}</p>
     </div>
   );
+}
+
+/** What the heatmap's cells are not, while they are shown. */
+export function HeatmapCaution({ pane, overlay }: { pane: Pane; overlay: Overlay }) {
+  const { rows, columns, labels } = overlay.heatmap;
+  if (!pane.affine.value || !labels.includes(overlay.label)) return null;
+  return <p>{t("view.heat.caution", { columns, rows })}</p>;
 }
 
 /** The outlines of lungs and heart, from runs on a square that is stretched over the image. */

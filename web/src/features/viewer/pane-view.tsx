@@ -15,7 +15,7 @@ import {
   isLateral,
 } from "./image-facts";
 import { onViewportKey } from "./keyboard";
-import { HeatmapLayer, MarkLayer, OutlineLayer } from "./layers";
+import { HeatmapCaution, HeatmapLayer, MarkLayer, OutlineLayer } from "./layers";
 import { describeProbe, Magnifier } from "./magnifier";
 import {
   beginDrag,
@@ -88,10 +88,11 @@ export function PaneView({ store, pane }: { store: ViewerStore; pane: Pane }) {
       >
         {shownOverlay && <HeatmapLayer pane={pane} overlay={shownOverlay} />}
         {shownOutline && !pane.prior && <OutlineLayer pane={pane} outline={shownOutline} />}
-        {silent && <p class="view-caution view-silent">{t("panel.silent")}</p>}
-        {warned.length > 0 && (
-          <p class="view-caution view-silent">{warned.map((code) => t(`view.warned.${code}`)).join("; ")}</p>
-        )}
+        <div class="view-cautions">
+          {silent && <p>{t("panel.silent")}</p>}
+          {warned.length > 0 && <p>{warned.map((code) => t(`view.warned.${code}`)).join("; ")}</p>}
+          {shownOverlay && <HeatmapCaution pane={pane} overlay={shownOverlay} />}
+        </div>
         <MarkLayer
           pane={pane}
           sides={!sideless}

@@ -1,6 +1,6 @@
 // The filters of the worklist. They are part of the page's address, so that bookmarks and the back button keep them.
 import { me } from "../../api/client";
-import { models } from "../../api/models";
+import { modelName, models } from "../../api/models";
 import { t } from "../../i18n";
 import { ownLabels } from "./own-labels";
 import { namesShown } from "./patient-names";
@@ -50,7 +50,7 @@ export function Filters({ change }: { change: (filters: Filter) => void }) {
             <option value="">{t("work.any")}</option>
             {models.value?.map((model) => (
               <option key={model.id} value={model.id}>
-                {model.name} {model.version}
+                {modelName(model.id)}
               </option>
             ))}
           </select>
