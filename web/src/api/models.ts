@@ -2,6 +2,7 @@
 import { effect, signal } from "@preact/signals";
 import { modelLabels } from "../i18n";
 import { nameAmong } from "../model-names";
+import { keepPreference, readPreference } from "../preferences";
 import { api, body } from "./client";
 import type { Model } from "./types";
 
@@ -47,12 +48,12 @@ export async function loadDefaultModels(): Promise<void> {
   const stored = readStoredModels();
   const available = stored?.filter((id) => enabled.includes(id));
   defaultModels.value = available && (available.length > 0 || stored?.length === 0) ? available : enabled.slice(0, 1);
-  effect(() => localStorage.setItem(STORAGE_KEY, JSON.stringify(defaultModels.value)));
+  effect(() => keepPreference(STORAGE_KEY, JSON.stringify(defaultModels.value)));
 }
 
 function readStoredModels(): string[] | null {
   try {
-    const value: unknown = JSON.parse(localStorage.getItem(STORAGE_KEY) ?? "null");
+    const value: unknown = JSON.parse(readPreference(STORAGE_KEY) ?? "null");
     return Array.isArray(value) ? value.filter((id) => typeof id === "string") : null;
   } catch {
     return null;

@@ -2,11 +2,12 @@
 // name neither a patient nor an answer.
 import { signal } from "@preact/signals";
 import { t } from "../i18n";
+import { keepPreference, readPreference } from "../preferences";
 import { type Change, watch } from "./events";
 
 const STORAGE_KEY = "pneumoscope.notify";
 
-export const notifying = signal(globalThis.localStorage?.getItem(STORAGE_KEY) === "on" && isGranted());
+export const notifying = signal(readPreference(STORAGE_KEY) === "on" && isGranted());
 
 function isGranted(): boolean {
   return "Notification" in globalThis && Notification.permission === "granted";
@@ -16,7 +17,7 @@ function isGranted(): boolean {
 export async function setNotifying(on: boolean): Promise<void> {
   const granted = on && "Notification" in globalThis && (await Notification.requestPermission()) === "granted";
   notifying.value = granted;
-  localStorage.setItem(STORAGE_KEY, granted ? "on" : "off");
+  keepPreference(STORAGE_KEY, granted ? "on" : "off");
 }
 
 /** Return whether a change is one to notify of: an answer that is ready while nobody looks at the page. */

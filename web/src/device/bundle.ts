@@ -26,6 +26,17 @@ export interface ListedBundle {
   model: BundleFile;
 }
 
+const NOT_AUDITED = "not audited";
+
+/** Return a listed classifier with what its card says, whose hash is checked, in place of what the list says. */
+export function withFacts(bundle: ListedBundle, card: ClassifierCard): ListedBundle {
+  const { name, version } = card;
+  const audited = bundle.audit !== NOT_AUDITED; // a file beside the card, which nothing here can check
+  const stamps = (card.stamps ?? []).filter((stamp) => !(audited && stamp === NOT_AUDITED));
+  const labels = card.labels.map((label) => label.name);
+  return { ...bundle, name, version, labels, stamps, synthetic: card.synthetic ?? false };
+}
+
 export interface BundleList {
   schema_version: number;
   bundles: ListedBundle[];
@@ -38,7 +49,13 @@ export interface GatekeeperCard {
 export interface LungsCard {
   structures: Record<string, string>;
 }
-export type ClassifierCard = Card & { population?: Population | null };
+export type ClassifierCard = Card & {
+  name: string;
+  version: string;
+  stamps?: string[];
+  synthetic?: boolean;
+  population?: Population | null;
+};
 
 /** Return the classifiers that can be asked, of the bundles that are kept: none without gatekeeper and lungs. */
 export function findUsable(kept: readonly ListedBundle[]): ListedBundle[] {

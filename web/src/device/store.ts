@@ -8,7 +8,7 @@ type FileName = (typeof FILES)[number];
 
 /** A download failed, its bytes are not those of the list, or what was kept of it is damaged. */
 export class DownloadProblem extends Error {
-  readonly kind: "unreachable" | "login" | "altered" | "unsupported" | "damaged" | "list";
+  readonly kind: "unreachable" | "login" | "altered" | "unsupported" | "damaged" | "list" | "full";
   /** Names of the bundles that the same download had kept before; null: it was no download of bundles. */
   kept: string[] | null = null;
   constructor(kind: DownloadProblem["kind"], message: string) {
@@ -56,7 +56,11 @@ function isListed(bundle: Partial<ListedBundle> | null): boolean {
 
 /** Return whether this browser can keep bundles: pages without TLS can't, except those of this machine. */
 export function canKeep(): boolean {
-  return typeof caches !== "undefined" && globalThis.crypto?.subtle !== undefined;
+  try {
+    return typeof caches !== "undefined" && globalThis.crypto?.subtle !== undefined;
+  } catch {
+    return true; // it can, and is set not to: `listKept` says so
+  }
 }
 
 /** Kept files are named by what they are: two folders of one host share them. Nothing is ever fetched from there. */
@@ -81,9 +85,14 @@ export async function download(bundle: ListedBundle, onProgress: (bytes: number)
   }
   if ((await sha256((fetched[0] as [string, Uint8Array<ArrayBuffer>])[1])) !== bundle.identity)
     throw new DownloadProblem("altered", `the card of ${bundle.name} is another`);
-  for (const [name, bytes] of fetched) await cache.put(key(bundle.identity, name), new Response(bytes));
-  // Last: a bundle is kept once this is there.
-  await cache.put(key(bundle.identity, "bundle.json"), new Response(JSON.stringify(bundle)));
+  try {
+    for (const [name, bytes] of fetched) await cache.put(key(bundle.identity, name), new Response(bytes));
+    // Last: a bundle is kept once this is there.
+    await cache.put(key(bundle.identity, "bundle.json"), new Response(JSON.stringify(bundle)));
+  } catch (error) {
+    await forget(bundle.identity);
+    throw new DownloadProblem("full", error instanceof Error ? error.message : String(error));
+  }
 }
 
 async function fetchFile(address: URL, file: BundleFile, onProgress: (bytes: number) => void) {
@@ -99,7 +108,14 @@ async function fetchFile(address: URL, file: BundleFile, onProgress: (bytes: num
   const bytes = new Uint8Array(file.bytes);
   let at = 0;
   const reader = response.body.getReader();
-  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+  const read = async () => {
+    try {
+      return await reader.read();
+    } catch {
+      throw new DownloadProblem("unreachable", address.pathname);
+    }
+  };
+  for (let part = await read(); !part.done; part = await read()) {
     if (at + part.value.length > bytes.length) throw new DownloadProblem("altered", `${address.pathname} is too long`);
     bytes.set(part.value, at);
     at += part.value.length;

@@ -1,6 +1,7 @@
 // One catalogue of messages per language. The English keys are the type of all keys; a test compares the catalogues.
 import { computed, signal } from "@preact/signals";
 import { splitDecision } from "../api/decision";
+import { keepPreference, readPreference } from "../preferences";
 import de from "./de.json";
 import en from "./en.json";
 import labels from "./labels.json";
@@ -80,10 +81,10 @@ export function formatDateTime(iso: string): string {
 
 export function setLanguage(chosen: Language): void {
   language.value = chosen;
-  localStorage.setItem(STORAGE_KEY, chosen);
+  keepPreference(STORAGE_KEY, chosen);
 }
 
 function initialLanguage(): Language {
-  const candidates = [globalThis.localStorage?.getItem(STORAGE_KEY), globalThis.navigator?.language.slice(0, 2)];
+  const candidates = [readPreference(STORAGE_KEY), globalThis.navigator?.language.slice(0, 2)];
   return (candidates.find((one) => one && one in LANGUAGES) ?? "en") as Language;
 }

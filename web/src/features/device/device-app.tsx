@@ -10,7 +10,7 @@ import { Toasts } from "../../components/toast";
 import { canKeep } from "../../device/store";
 import { type Key, language, t } from "../../i18n";
 import { AskPage } from "./ask-page";
-import { kept, readOffer, readState } from "./device-state";
+import { denied, kept, readOffer, readState } from "./device-state";
 import { HistoryPage } from "./history-page";
 import { NetworkPage } from "./network-page";
 import { NetworksPage } from "./networks-page";
@@ -69,7 +69,9 @@ export function DeviceApp() {
       <Disclaimer />
       <main id="content" tabIndex={-1} data-page="device" data-ready={kept.value !== null}>
         <ErrorBoundary page={hash.value}>
-          {canKeep() ? <Page page={page} id={id} /> : <p class="problem">{t("device.insecure")}</p>}
+          {!canKeep() && <p class="problem">{t("device.insecure")}</p>}
+          {denied.value && <p class="problem">{t("device.denied")}</p>}
+          {canKeep() && !denied.value && <Page page={page} id={id} />}
         </ErrorBoundary>
       </main>
       <Toasts />

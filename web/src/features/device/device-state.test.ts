@@ -5,6 +5,7 @@ import type { BundleFile, ListedBundle } from "../../device/bundle";
 import { describe } from "./device-problem";
 import {
   classifiers,
+  denied,
   fetchBundles,
   kept,
   leftovers,
@@ -28,6 +29,9 @@ const served = new Map<string, Uint8Array<ArrayBuffer>>();
 const stored = new Map<string, Uint8Array<ArrayBuffer>>();
 const fetched: string[] = [];
 
+/** The end of the name of the file for which there is no room. */
+let full: string | null = null;
+
 const cache = {
   keys: async () => [...stored.keys()].map((url) => ({ url })),
   match: async (asked: string | { url: string }) => {
@@ -35,6 +39,7 @@ const cache = {
     return bytes && new Response(bytes);
   },
   put: async (url: string, response: Response) => {
+    if (url.endsWith(full ?? "/")) throw new Error("Quota exceeded.");
     stored.set(url, new Uint8Array(await response.arrayBuffer()));
   },
   delete: async (url: string) => stored.delete(url),
@@ -46,9 +51,17 @@ function serve(path: string, text: string): BundleFile {
   return { path, bytes: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
 }
 
+/** What the hashed card of a network says of it. */
+const FACTS = {
+  version: "1",
+  labels: [{ name: "pneumonia" }, { name: "normal" }],
+  stamps: ["not audited", "confounded"],
+  synthetic: true,
+};
+
 function make(name: string, role: ListedBundle["role"] = "classifier"): ListedBundle {
   const model = serve(`${name}/model.onnx`, `the graph of ${name}`);
-  const card = serve(`${name}/card.json`, JSON.stringify({ name, model_sha256: model.sha256 }));
+  const card = serve(`${name}/card.json`, JSON.stringify({ ...FACTS, name, model_sha256: model.sha256 }));
   const facts = { version: "1", labels: [], audit: "", stamps: [], synthetic: false };
   return { identity: card.sha256, role, name, ...facts, card, model };
 }
@@ -59,6 +72,7 @@ const names = (some: readonly ListedBundle[]) => some.map(({ name }) => name);
 
 beforeEach(async () => {
   for (const map of [served, stored]) map.clear();
+  full = null;
   vi.stubGlobal("caches", { open: async () => cache });
   vi.stubGlobal("document", { querySelector: () => null, baseURI: ADDRESS });
   vi.stubGlobal("navigator", {});
@@ -111,6 +125,45 @@ test("a network that came before the download broke off can be asked", async () 
   expect(names(classifiers())).toEqual(["one"]);
   expect(names(missing(networks()))).toEqual(["two"]);
   expect(describe(problem.value)).toContain("Kept of it: gatekeeper, lungs, one.");
+});
+
+test("a connection that ends within a file is a download that broke off", async () => {
+  const { href } = new URL("two/model.onnx", new URL("api/device", ADDRESS));
+  const whole = fetch;
+  vi.stubGlobal("fetch", async (address: URL) => {
+    if (address.href !== href) return whole(address);
+    return new Response(new ReadableStream({ pull: (controller) => controller.error(new TypeError("network error")) }));
+  });
+  await fetchBundles(networks());
+  expect(describe(problem.value)).toMatch(/^The download broke off.*Kept of it: gatekeeper, lungs, one\.$/);
+});
+
+for (const file of ["model.onnx", "bundle.json"])
+  test(`without room for ${file} nothing of its bundle is left, and the sentence says what to do`, async () => {
+    const { identity } = bundles.find(({ name }) => name === "one") as ListedBundle;
+    full = `${identity}/${file}`;
+    await fetchBundles(networks());
+    expect(describe(problem.value)).toMatch(/^This browser has no room .* Kept of it: gatekeeper, lungs\.$/);
+    expect([...stored.keys()].some((url) => url.includes(identity))).toBe(false);
+  });
+
+test("what a network is comes from its card and not from the list", async () => {
+  for (const bundle of bundles) Object.assign(bundle, { stamps: [], synthetic: false, labels: ["certified"] });
+  Object.assign(bundles[0] as ListedBundle, { name: "Certified", audit: "passed" });
+  Object.assign(bundles[1] as ListedBundle, { audit: "not audited" });
+  await fetchBundles(networks());
+  const [one, two] = classifiers();
+  expect(one).toMatchObject({ name: "one", stamps: ["confounded"], synthetic: true, labels: ["pneumonia", "normal"] });
+  expect(two?.stamps).toEqual(["not audited", "confounded"]);
+});
+
+test("a browser that is set to keep nothing is said to be", async () => {
+  vi.stubGlobal("caches", { open: () => Promise.reject(new DOMException("denied", "SecurityError")) });
+  await readState();
+  expect(denied.value).toBe(true);
+  vi.stubGlobal("caches", { open: async () => cache });
+  await readState();
+  expect(denied.value).toBe(false);
 });
 
 test("a bundle of which a file is gone is not kept", async () => {

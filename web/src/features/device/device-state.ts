@@ -1,13 +1,16 @@
 // The state of the page "on this device".
 import { signal } from "@preact/signals";
-import { type BundleList, type ClassifierCard, findUsable, type ListedBundle } from "../../device/bundle";
+import { type BundleList, type ClassifierCard, findUsable, type ListedBundle, withFacts } from "../../device/bundle";
 import { loadModels } from "../../device/engine";
 import type { Answered, Loaded } from "../../device/messages";
 import { DownloadProblem, download, fetchList, forget, listKept, readKept } from "../../device/store";
 import { nameAmong } from "../../model-names";
+import { keepPreference, readPreference } from "../../preferences";
 
 const STORAGE_KEY = "pneumoscope.device.networks";
 
+/** Whether the browser is set to keep nothing for this page. */
+export const denied = signal(false);
 /** What can be downloaded: null without a connection, undefined before it was asked. */
 export const offered = signal<BundleList | null | undefined>(undefined);
 export const kept = signal<ListedBundle[] | null>(null);
@@ -52,12 +55,24 @@ export async function readState(): Promise<void> {
   const whole: ListedBundle[] = [];
   const damaged: string[] = [];
   const read: Record<string, ClassifierCard> = {};
-  for (const bundle of await listKept())
+  let listed: ListedBundle[];
+  try {
+    listed = await listKept();
+    denied.value = false;
+  } catch {
+    denied.value = true;
+    return;
+  }
+  for (const bundle of listed)
     try {
       const card = await readKept(bundle, "card.json");
       await readKept(bundle, "model.onnx");
-      if (bundle.role === "classifier") read[bundle.identity] = JSON.parse(new TextDecoder().decode(card));
-      whole.push(bundle);
+      if (bundle.role !== "classifier") whole.push(bundle);
+      else {
+        const facts: ClassifierCard = JSON.parse(new TextDecoder().decode(card));
+        read[bundle.identity] = facts;
+        whole.push(withFacts(bundle, facts));
+      }
     } catch (error) {
       if (!(error instanceof DownloadProblem)) throw error;
       damaged.push(error.message);
@@ -67,7 +82,7 @@ export async function readState(): Promise<void> {
   cards.value = Object.fromEntries(Object.entries(read).filter(([id]) => usable.some((one) => one.identity === id)));
   kept.value = whole;
   const present = classifiers().map((bundle) => bundle.identity);
-  const stored = (localStorage.getItem(STORAGE_KEY) ?? "").split(",").filter((one) => present.includes(one));
+  const stored = (readPreference(STORAGE_KEY) ?? "").split(",").filter((one) => present.includes(one));
   chosen.value = stored.length ? stored : present.slice(0, 1);
   if (isReady()) warmUp();
 }
@@ -102,7 +117,7 @@ export async function remove(identities: readonly string[]): Promise<void> {
 export function choose(identities: string[]): void {
   chosen.value = identities;
   problem.value = null;
-  localStorage.setItem(STORAGE_KEY, identities.join(","));
+  keepPreference(STORAGE_KEY, identities.join(","));
   if (isReady()) warmUp();
 }
 

@@ -2,12 +2,13 @@
 import { signal } from "@preact/signals";
 import { showToast } from "../../components/toast";
 import { t } from "../../i18n";
+import { keepPreference, readPreference } from "../../preferences";
 
 const STORAGE_KEY = "pneumoscope.templates";
 const MAX_TEMPLATES = 30;
 const NAME_LENGTH = 40;
 
-const own = signal<string[]>(readTemplates(globalThis.localStorage?.getItem(STORAGE_KEY) ?? null));
+const own = signal<string[]>(readTemplates(readPreference(STORAGE_KEY)));
 
 /** Return stored templates; what is no list of texts is none. */
 export function readTemplates(stored: string | null): string[] {
@@ -29,7 +30,7 @@ export function Templates({ text, set }: { text: string; set: (text: string) => 
   const all = [t("template.clear"), t("template.opacity"), ...own.value];
   const save = (list: string[]) => {
     own.value = list;
-    localStorage.setItem(STORAGE_KEY, JSON.stringify(list));
+    keepPreference(STORAGE_KEY, JSON.stringify(list));
   };
   return (
     <div class="templates">

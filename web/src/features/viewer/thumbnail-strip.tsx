@@ -5,13 +5,14 @@ import { api, body, me } from "../../api/client";
 import { watch } from "../../api/events";
 import type { Image, Study } from "../../api/types";
 import { formatDateTime, t } from "../../i18n";
+import { keepPreference, readPreference } from "../../preferences";
 import { togglePrior } from "./actions";
 import { describeProjection, describeRelation, formatDate } from "./image-facts";
 import type { ViewerStore } from "./viewer-store";
 
 const STORAGE_KEY = "pneumoscope.prior";
 /** Whether the newest other study of the patient opens beside this one by itself. */
-const opensPrior = signal(globalThis.localStorage?.getItem(STORAGE_KEY) === "on");
+const opensPrior = signal(readPreference(STORAGE_KEY) === "on");
 
 /** Say of another study's image when it was examined, if the account may know it, and what else is known of it. */
 function describePrior(store: ViewerStore, study: Study, image: Image): string {
@@ -89,7 +90,7 @@ export function ThumbnailStrip({ store }: { store: ViewerStore }) {
             checked={opensPrior.value}
             onChange={(event) => {
               opensPrior.value = event.currentTarget.checked;
-              localStorage.setItem(STORAGE_KEY, opensPrior.value ? "on" : "off");
+              keepPreference(STORAGE_KEY, opensPrior.value ? "on" : "off");
             }}
           />
           {t("view.prior.auto")}

@@ -6,6 +6,7 @@ import { t } from "../../i18n";
 import type { OpenStudy } from "../study/open-study";
 import { formatMeasurement } from "./measuring";
 import "./viewer.css";
+import { keepPreference, readPreference } from "../../preferences";
 import { returnFocus } from "./focus-return";
 import { HelpDialog } from "./help";
 import { onShortcut } from "./keyboard";
@@ -21,7 +22,7 @@ const STORAGE_KEY = "pneumoscope.shortcuts";
 
 export default function Viewer({ open }: { open: OpenStudy }) {
   const store = useMemo(() => openViewerStore(open), [open]);
-  const shortcuts = useSignal(localStorage.getItem(STORAGE_KEY) !== "off");
+  const shortcuts = useSignal(readPreference(STORAGE_KEY) !== "off");
   const root = useRef<HTMLDivElement>(null);
   useEffect(() => () => store.close(), [store]);
   useEffect(() => {
@@ -42,7 +43,7 @@ export default function Viewer({ open }: { open: OpenStudy }) {
     if (image && shownImage.current !== image) untracked(() => clearOverlays(store, image));
     shownImage.current = image;
   });
-  useSignalEffect(() => localStorage.setItem(STORAGE_KEY, shortcuts.value ? "on" : "off"));
+  useSignalEffect(() => keepPreference(STORAGE_KEY, shortcuts.value ? "on" : "off"));
   useSignalEffect(() => {
     // Phones without full screen for elements use the whole window (see the style sheet).
     if (store.fullScreen.value) void root.current?.requestFullscreen?.().catch(() => undefined);
