@@ -2,6 +2,7 @@
 
 import { WorkerCalls } from "./calls";
 import { type Answered, DAMAGED, type Failed, type Loaded, type Measured, type Reply, type Request } from "./messages";
+import rules from "./rules.json";
 import { DownloadProblem, listKept } from "./store";
 
 /** What the worker could not do. */
@@ -22,10 +23,28 @@ async function ask<R extends Reply>(request: Request): Promise<R> {
   calls ??= new WorkerCalls(new Worker(new URL("./device.worker.ts", import.meta.url), { type: "module" }), () => {
     calls = null;
   });
-  const reply = await calls.ask(request);
+  const reply = await calls.ask(request).catch((error: Error): Failed => {
+    return { kind: "failed", code: "error", values: {}, message: error.message };
+  });
   if (reply.kind === "failed")
     throw reply.code === DAMAGED ? new DownloadProblem("damaged", reply.message) : new DeviceProblem(reply);
   return reply as R;
+}
+
+/** Read a file that was chosen; one beyond the limit is refused before it is read. */
+export async function readFile(file: File): Promise<Uint8Array<ArrayBuffer>> {
+  if (file.size > rules.maxBytes)
+    throw new DeviceProblem({
+      kind: "failed",
+      code: "too-large",
+      values: { limit_mib: rules.maxBytes / 2 ** 20 },
+      message: `it has ${Math.ceil(file.size / 2 ** 20)} MiB`,
+    });
+  try {
+    return new Uint8Array(await file.arrayBuffer());
+  } catch (error) {
+    throw new DeviceProblem({ kind: "failed", code: "unreadable", values: {}, message: String(error) });
+  }
 }
 
 let ready: { key: string; done: Promise<Loaded> } | null = null;

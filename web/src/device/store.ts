@@ -32,7 +32,7 @@ export async function fetchList(): Promise<BundleList | null> {
     return null;
   }
   if (response.status === 401) throw new DownloadProblem("login", "log in first");
-  if (!response.ok) return null;
+  if (!response.ok) throw new DownloadProblem("list", `${listAddress().pathname}: ${response.status}`);
   const { pathname } = listAddress();
   let list: Partial<BundleList> | null;
   try {

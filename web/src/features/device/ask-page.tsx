@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { Icon } from "../../components/icons";
 import { showToast } from "../../components/toast";
-import { predict } from "../../device/engine";
+import { predict, readFile } from "../../device/engine";
 import { formatNumber, t } from "../../i18n";
 import { decisionText } from "../study/decision-text";
 import { DeviceAnswer } from "./device-answer";
@@ -59,15 +59,14 @@ export function AskPage() {
     }
   };
   const ask = async (file: File, camera: boolean) => {
-    const picture = {
-      name: file.name,
-      file: new Uint8Array(await file.arrayBuffer()),
-      camera,
-      answered: null,
-      waited: null,
-    };
-    shown.value = picture;
-    await run(picture, false);
+    try {
+      shown.value = { name: file.name, file: await readFile(file), camera, answered: null, waited: null };
+    } catch (error) {
+      shown.value = null;
+      problem.value = error;
+      return;
+    }
+    await run(shown.value, false);
   };
   const picture = shown.value;
   const names = classifiers().filter((bundle) => chosen.value.includes(bundle.identity));

@@ -1,7 +1,7 @@
 // Runs a network's graph by itself on many files and saves the numbers, for `certify --browser FILE`.
 import { useSignal } from "@preact/signals";
 import type { ListedBundle } from "../../device/bundle";
-import { loadModels, measure } from "../../device/engine";
+import { loadModels, measure, readFile } from "../../device/engine";
 import type { Measured } from "../../device/messages";
 import { t } from "../../i18n";
 import { DeviceProblemNote } from "./device-problem";
@@ -20,7 +20,7 @@ export function CertificateRun({ bundle }: { bundle: ListedBundle }) {
       const { engine } = await loadModels([bundle.identity]);
       const images: Omit<Measured, "kind">[] = [];
       for (const file of files) {
-        const { kind: _, ...image } = await measure(new Uint8Array(await file.arrayBuffer()), bundle.identity);
+        const { kind: _, ...image } = await measure(await readFile(file), bundle.identity);
         images.push(image);
         done.value = [images.length, files.length];
       }

@@ -1,7 +1,7 @@
 // Why something did not work here, in the page's language.
 import { DeviceProblem } from "../../device/engine";
 import { DownloadProblem } from "../../device/store";
-import { findMessage, type Key, t } from "../../i18n";
+import { findMessage, type Key, language, t } from "../../i18n";
 
 export function DeviceProblemNote({ error }: { error: unknown }) {
   return (
@@ -26,7 +26,9 @@ export function describe(error: unknown): string {
     const kind = typeof values.kind === "string" ? findMessage(`file.${code}.${values.kind}`, values) : null;
     // What is read here is less than what the server reads.
     const words = kind ?? findMessage(`device.file.${code}`, values) ?? findMessage(`file.${code}`, values);
-    return words ? `${words} (${error.message})` : error.message;
+    // The detail is English. Beside an error that nobody foresaw it is all there is to go by.
+    const detailed = language.value === "en" || code === "error";
+    return words ? (detailed ? `${words} (${error.message})` : words) : error.message;
   }
   return error instanceof Error ? error.message : String(error);
 }

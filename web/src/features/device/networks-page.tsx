@@ -111,6 +111,7 @@ export function NetworksPage({ first = false }: { first?: boolean }) {
           )}
         </section>
       )}
+      {offered.value && listed.length === 0 && present.length === 0 && <p>{t("device.none-offered")}</p>}
       {offered.value === null && offerProblem.value === null && <p class="soft">{t("device.offline")}</p>}
       {!first && (
         <>
