@@ -36,6 +36,9 @@ test("what differs in a sentence stays, in the page's numbers and names", () => 
     ["card", weak, "Auf den 1.038 Validierungsbildern aus nih ist seine balancierte Genauigkeit 0,267 [0,2 bis 0,3]:"],
     ["card", trained, "Trainiert mit nih (61 Bilder), my-2.0 (5 Bilder);"],
     ["archive", "not asked to keep it: status A700", "nicht um Sicherung gebeten: Status A700"],
+    ["archive", "modality is none of DX: CR", "die Modalität ist nicht unter DX: CR"],
+    ["archive", "decision is none of covid-19: the study says nothing", "nicht unter covid-19: die Studie sagt nichts"],
+    ["archive", "kind report is among report, capture", "die Art report ist unter report, capture"],
     [
       "archive",
       "was asked for a search and ended it with status C001.",

@@ -1,9 +1,11 @@
 // What each routing rule would make of a study's results, and why. Nothing is made and nothing is sent.
 import { useSignal } from "@preact/signals";
+import { Fragment } from "preact";
 import { api, body } from "../../api/client";
 import type { components } from "../../api/schema";
 import { Badge } from "../../components/badge";
 import { ProblemNote } from "../../components/problem";
+import { Said } from "../../components/said";
 import { t, translateTerm } from "../../i18n";
 
 type Trial = components["schemas"]["DryRunOut"];
@@ -73,8 +75,13 @@ function TrialResult({ result }: { result: Trial }) {
               {t(one.matches ? "archive.matches" : "archive.no-match")}
             </Badge>{" "}
             <strong>{one.rule}</strong>{" "}
-            <span class="soft" lang="en">
-              {one.reasons.join("; ")}
+            <span class="soft">
+              {one.reasons.map((reason, k) => (
+                <Fragment key={reason}>
+                  {k > 0 && "; "}
+                  <Said by="archive" text={reason} />
+                </Fragment>
+              ))}
             </span>
           </li>
         ))}
