@@ -69,7 +69,7 @@ def test_where_a_source_says_nothing_of_burnt_in_names_nothing_is_said(settings:
 def test_a_refusal_is_a_picture_with_its_reason(settings: Settings) -> None:
     with serve_client(node_of(settings, capture=True)) as client:
         plain = pydicom.dcmread(BytesIO(capture(client, {}))).pixel_array
-        reason = "it is a lateral, and this model judges frontal chests alone; " * 3
+        reason = "it is a lateral, and this model judges frontal chests alone; " * 6
         other = {"SOPInstanceUID": "1.2.9", "StudyInstanceUID": "1.2.8", "PatientID": "4712"}
         refused = capture(client, other, refused=True, reason=reason, codes=["lateral"])
     assert pydicom.dcmread(BytesIO(refused)).pixel_array.shape[0] > plain.shape[0] >= HEIGHT

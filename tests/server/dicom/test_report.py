@@ -159,6 +159,30 @@ def test_a_refusal_is_a_result_too(node_settings: Settings) -> None:
     assert "it is a lateral" in texts
 
 
+def test_a_decision_stands_with_its_score_and_threshold() -> None:
+    from pneumoscope.server.dicom.results.report import list_evaluations
+
+    point = {"name": "sensitivity-95", "threshold": 0.4712}
+    scores = {"lung-opacity": 0.496, "normal": 0.504}
+    said = list_evaluations({"decision": "lung-opacity", "probabilities": scores, "operating_point": point})
+    assert [sentence for _, _, sentence in said] == [
+        "Pattern: Lung opacity",
+        "Score of Lung opacity: 0.496, at or above the threshold of 0.471 (sensitivity-95)",
+        "none",
+    ]
+    findings = [
+        {"label": label, "probability": score, "operating_point": {"name": "youden", "threshold": 0.5}}
+        for label, score in (("pneumonia", 0.5), ("pleural-effusion", 0.25))
+    ]
+    said = list_evaluations({"decision": "pneumonia", "probabilities": {}, "findings": findings, "audit": "caution"})
+    assert [sentence for _, _, sentence in said] == [
+        "Pattern: Pneumonia",
+        "Score of Pneumonia: 0.5, at or above the threshold of 0.5 (youden)",
+        "Score of Pleural effusion: 0.25, below the threshold of 0.5 (youden)",
+        "caution",
+    ]
+
+
 @pytest.mark.parametrize(
     ("charset", "name"),
     [

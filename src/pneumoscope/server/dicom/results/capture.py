@@ -108,7 +108,7 @@ def draw_capture(pixels: NDArray[np.float32], answer: ImageAnswer, model: Instal
             draw.line([(float(x), float(y)) for x, y in points], fill=255, width=2)
     card, across = model.card, max(size[0], _NARROWEST)
     words = [SERIES, f"{card.name}, version {card.version}"]
-    words += [sentence for _, _, sentence in list_evaluations(answer.result)[:-1]]  # the last one is the audit's
+    words += [f"{name}: {text}" if text == code else text for (_, name), code, text in list_evaluations(answer.result)]
     font = ImageFont.truetype(_font_file(), _TEXT)
     lines = [line for sentence in words for line in _wrap(sentence, font, across - 2 * _LINE)]
     top = _LINE * (len(lines) + 1)

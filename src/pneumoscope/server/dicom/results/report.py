@@ -11,8 +11,9 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pneumoscope.bundle.prediction import split_decision
 from pneumoscope.core.errors import MissingExtraError
-from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.core.labels import DISCLAIMER, display_name
 from pneumoscope.server.dicom.objects.place import LONGEST_MEANING, MANUFACTURER, Place, derive_uid
 from pneumoscope.server.dicom.results.document import write_document
 from pneumoscope.server.dicom.results.sources import ImageAnswer
@@ -130,13 +131,34 @@ def list_evaluations(result: Mapping[str, Any]) -> list[tuple[tuple[str, str], s
         said.append((reason, code, str(result.get("reason") or code)))
     elif result.get("decision"):
         label = str(result["decision"])
-        words = "No pattern that this model looks for" if label == "normal" else f"Pattern: {label}"
+        patterns = ", ".join(display_name(one) for one in split_decision(label))
+        words = "No pattern that this model looks for" if label == "normal" else f"Pattern: {patterns}"
         said.append((decision, label, words))
+        said += _list_thresholds(result)
     for place, sentence in enumerate(result.get("warnings") or ()):
         code = codes[place] if not result.get("refused") and place < len(codes) else "warning"
         said.append((warning, code, str(sentence)))
     audit = str(result.get("audit") or "none")
     return [*said, (("audit", "Audit of the model"), audit, audit)]
+
+
+def _list_thresholds(result: Mapping[str, Any]) -> list[tuple[tuple[str, str], str, str]]:
+    """Return the threshold that decided, of a multi-label model that of each finding: a score alone decides nothing."""
+    scores: Mapping[str, float] = result.get("probabilities") or {}
+    decided = [(one["label"], one["probability"], one["operating_point"]) for one in result.get("findings") or ()]
+    if not decided and scores and result.get("operating_point"):
+        primary = next(iter(scores))
+        decided = [(primary, scores[primary], result["operating_point"])]
+    return [
+        (
+            (f"threshold-{label}", f"Threshold of {label}"),
+            str(point["name"]),
+            f"Score of {display_name(label)}: {score:.3g}, {'below' if score < point['threshold'] else 'at or above'} "
+            f"the threshold of {point['threshold']:.3g} ({point['name']})",
+        )
+        for label, score, point in decided
+        if point
+    ]
 
 
 def private_code(value: str, meaning: str) -> CodedConcept:
