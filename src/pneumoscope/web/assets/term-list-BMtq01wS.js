@@ -1,1 +1,0 @@
-import{a as e,l as t,p as n,q as r}from"./problem-D5Axb-4q.js";function i({terms:i}){let a=i.map(t);return e(r,{children:i.map((t,r)=>e(`span`,{lang:a[r]===null&&n.value!==`en`?`en`:void 0,children:[r>0&&`, `,a[r]??t]},t))})}export{i as t};
