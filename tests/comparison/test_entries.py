@@ -84,6 +84,8 @@ def test_an_unknown_recipe_suggests_the_nearest(phantom_set: Manifest) -> None:
 def test_a_class_that_the_data_lack_is_an_error(phantom_set: Manifest) -> None:
     with pytest.raises(UsageError, match="no such image"):
         plan_entries(["lenet-128"], phantom_set, "lung-opacity")
+    with pytest.raises(UsageError, match=r"means that nothing was found.*Say: `target='covid-19'`"):
+        plan_entries(["lenet-128"], phantom_set, "normal")
 
 
 def test_the_error_of_an_impossible_size_names_the_network(phantom_set: Manifest) -> None:

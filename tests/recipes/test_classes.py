@@ -33,13 +33,22 @@ def test_weights_of_the_loss_stay_with_their_classes() -> None:
     ("name", "sets", "labels", "option"),
     [
         # the class that is looked for is absent: another class must not take its place silently
-        ("lenet-128", [], {"normal": 5, "viral-pneumonia": 5}, "`sets='task.classes=[normal, viral-pneumonia]'`"),
+        ("lenet-128", [], {"normal": 5, "viral-pneumonia": 5}, "`sets='task.classes=[viral-pneumonia, normal]'`"),
+        # the class to look for comes first, so that "none of these" and other findings come last
+        ("lenet-128", [], {"other": 2, "normal": 5, "nodule": 5}, "`sets='task.classes=[nodule, other, normal]'`"),
+        ("lenet-128", ["task.classes=[normal, covid-19]"], THREE, "`sets='task.classes=[covid-19, normal]'`"),
+        (
+            "lenet-128",
+            ["task.classes=[clear, covid-19]", "task.map={normal: clear}"],
+            THREE,
+            "`sets='task.classes=[covid-19, clear]'`",
+        ),
         # the user asked for the class
         (
             "lenet-128",
             ["task.classes=[covid-19, lung-opacity]"],
             THREE,
-            "`sets='task.classes=[covid-19, normal, viral-",
+            "`sets='task.classes=[covid-19, viral-pneumonia, normal]'`",
         ),
         # a label that no class covers
         ("cnn-150", [], {"bacterial-pneumonia": 4, "normal": 4, "covid-19": 1}, "`sets='task.ignore=[covid-19]'`"),
@@ -63,8 +72,8 @@ def test_what_is_not_left_out_silently_is_an_error_with_the_option_to_paste(
 
 def test_the_option_of_the_message_works() -> None:
     labels = {"normal": 5, "viral-pneumonia": 5}
-    fitted = fit_classes(load_recipe("lenet-128", ["task.classes=[normal, viral-pneumonia]"]), labels)
-    assert fitted.recipe.task.classes == ("normal", "viral-pneumonia")
+    fitted = fit_classes(load_recipe("lenet-128", ["task.classes=[viral-pneumonia, normal]"]), labels)
+    assert fitted.recipe.task.classes == ("viral-pneumonia", "normal")
     ignoring = load_recipe("cnn-150", ["task.ignore=[covid-19]"])
     fitted = fit_classes(ignoring, {"bacterial-pneumonia": 4, "normal": 4, "covid-19": 1})
     assert fitted.left_out == {"covid-19"}

@@ -166,22 +166,22 @@ def choose_recipes(
         seeds: How many of each, from the recipe's own seed upwards.
 
     Raises:
-        UsageError: An unknown recipe, one that comes twice, a target that the data have no image of, or no parts.
+        UsageError: An unknown recipe, one that comes twice, a target that the data have no image of or that means
+            "none of these", or no parts.
         RecipeError: A recipe that contradicts itself.
     """
     chosen: list[Recipe | str | Path] = []
     for name in names:
         chosen += published_recipes() if name == "all" else [name]
     loaded = [name if isinstance(name, Recipe) else load_recipe(str(name)) for name in chosen]
-    if target not in labels and not all(recipe.task.multilabel for recipe in loaded):
+    if (target not in labels or target in NONE_LABELS) and not all(recipe.task.multilabel for recipe in loaded):
         named = ", ".join(f"{label} ({n})" for label, n in labels.items())
         likely = [label for label in labels if label not in NONE_LABELS] or list(labels)
         near = get_close_matches(target, likely, n=1, cutoff=0.5) or likely
-        raise UsageError(
-            argument("target", target),
-            f"the data have no such image; they have {named}.",
-            f"Say: {argument('target', near[0])}",
-        )
+        problem = f"the data have no such image; they have {named}."
+        if target in NONE_LABELS:
+            problem = "means that nothing was found, and so cannot be what is looked for."
+        raise UsageError(argument("target", target), problem, f"Say: {argument('target', near[0])}")
     if not has_parts:
         raise UsageError(
             "the manifest",

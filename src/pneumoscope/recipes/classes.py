@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.counts import format_count
 from pneumoscope.core.errors import RecipeError
-from pneumoscope.core.labels import LABELS, LabelSet, display_name
+from pneumoscope.core.labels import LABELS, SEVERAL, LabelSet, display_name, is_none_label
 from pneumoscope.core.registry import suggestion
 from pneumoscope.recipes.recipe import Recipe, parse_recipe
 
@@ -148,10 +148,11 @@ def fit_classes(recipe: Recipe, labels: Mapping[str, int]) -> FittedClasses:
 
     Raises:
         RecipeError: ``map``, ``ignore`` or ``optional`` name a label that neither the vocabulary nor the data have, a
-            class is missing, or a label is not covered by any class and no change of ``task.classes`` says
-            that this is meant. The message ends with the option to add.
+            class is missing, the first class means "none of these", or a label is not covered by any class and no
+            change of ``task.classes`` says that this is meant. The message ends with the option to add.
     """
     _check_labels(recipe, labels)
+    _check_primary(recipe)
     task, notes = recipe.task, []
     ignored = {label: n for label, n in labels.items() if task.class_of(label) is None}
     if ignored:
@@ -187,6 +188,21 @@ def _check_labels(recipe: Recipe, labels: Mapping[str, int]) -> None:
                     f"{suggestion(label, known)}",
                     f"Labels: {', '.join(known)}.",
                 )
+
+
+def _check_primary(recipe: Recipe) -> None:
+    """Refuse a first class that means "none of these": thresholds and sensitivity are those of the first class."""
+    task = recipe.task
+    primary = task.classes[0]
+    merged = [label for label, name in task.map.items() if name == primary]
+    if is_none_label(primary) or (merged and all(map(is_none_label, merged))):
+        ordered = ", ".join((*_in_order(task.classes[1:]), primary))
+        raise RecipeError(
+            recipe.name,
+            f"its first class, {primary!r}, means that nothing was found. The first class is the one to look for: the "
+            "threshold, the sensitivity and the AUROC are those of it.",
+            f"Name a finding first: {argument('sets', f'task.classes=[{ordered}]')}",
+        )
 
 
 def _add_optional(recipe: Recipe, present: Mapping[str, int]) -> Recipe:
@@ -236,11 +252,17 @@ def _missing_classes(recipe: Recipe, missing: Sequence[str], present: Mapping[st
 
 def _choose(classes: Sequence[str], recipe: Recipe) -> str:
     """Return the way out that names classes which the data have, the one to look for first."""
+    classes = _in_order(classes)
     sets = [f"task.classes=[{', '.join(classes)}]"]
     if recipe.task.sigmoid_of not in (None, *classes):
         sets.append(f"task.sigmoid_of={classes[0]}")
     options = " ".join(argument("sets", change) for change in sets)
     return f"Add such images, or train on what the data have (the class to look for comes first): {options}"
+
+
+def _in_order(classes: Sequence[str]) -> list[str]:
+    """Return classes with those last that nobody looks for: other findings, then "none of these"."""
+    return sorted(classes, key=lambda name: (is_none_label(name), name == SEVERAL))
 
 
 def _unknown_classes(
