@@ -63,6 +63,17 @@ def test_the_screen_says_what_a_score_meant_and_never_a_bare_normal(bundle: Path
     assert DISCLAIMER in text
 
 
+def test_one_band_of_all_scores_is_no_meaning_of_a_score(studies: Path, tmp_path: Path) -> None:
+    """Its rate is how common the class was among the calibration images."""
+    band = {"low": 0.0, "high": 1.0, "rate": 0.53, "rate_low": 0.37, "rate_high": 0.69, "n": 34}
+    done = predict("--model", write_bundle(tmp_path / "few", score_bands=(band,), class_prior=(0.53, 0.47)), studies)
+    text = " ".join(done.stdout.split())
+    assert "too few calibration images to say what a score means" in text
+    assert "The model has too few calibration images to say what a score means. Of all, 53% were COVID-19." in text
+    assert "34 were" not in text
+    assert "What a score meant" not in text
+
+
 def test_an_answer_without_gatekeeper_says_so(bundle: Path, studies: Path, tmp_path: Path) -> None:
     screened = " ".join(predict("--model", write_bundle(tmp_path / "b", companions={}), studies).stdout.split())
     assert "Not screened" not in screened and "Audit: not audited." in screened

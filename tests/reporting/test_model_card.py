@@ -48,6 +48,13 @@ def test_card_states_question_data_figures_and_warnings(card):
     assert "drawn images" not in text
 
 
+def test_one_band_of_all_scores_is_said_to_mean_nothing(card):
+    band = {"low": 0.0, "high": 1.0, "rate": 0.53, "rate_low": 0.37, "rate_high": 0.69, "n": 34}
+    text = render_model_card(card[0].model_copy(update={"score_bands": (band,)}), card[1])
+    assert "The model has too few calibration images to say what a score means." in text
+    assert "53.0%" not in text
+
+
 def test_every_table_has_as_many_cells_in_each_row_as_in_its_head(card):
     width = None
     for line in render_model_card(*card).splitlines():

@@ -290,6 +290,14 @@ class Card(Frozen):
         return self.labels[0].name
 
     @property
+    def one_band(self) -> bool:
+        """Whether one band holds every score: too few calibration images for more.
+
+        Its rate is how common the label was among them, and says nothing of a score.
+        """
+        return len(self.score_bands) == 1
+
+    @property
     def promises(self) -> Promises:
         """The statements that an evaluation tests."""
         return Promises(

@@ -27,7 +27,7 @@ from pneumoscope.reporting.formatting import (
     name_point,
 )
 from pneumoscope.stats.estimates import Estimate, PredictionSets
-from pneumoscope.stats.plain_language import describe_share
+from pneumoscope.stats.plain_language import TOO_FEW_FOR_SCORES, describe_share
 
 _BORDERS = {
     "kept": "not cut off: the graph sees them, as in its training and its figures",
@@ -182,7 +182,9 @@ def _decisions(card: Card) -> list[str]:
         f"Classes of the calibration part ({card.calibration_images or 'an unknown number of'} images): {prior}. "
         "At another prevalence the same score means another risk.",
     ]
-    if card.score_bands:
+    if card.one_band:
+        blocks.append(f"The model has {TOO_FEW_FOR_SCORES}.")
+    elif card.score_bands:
         bands = [
             (
                 f"{band['low']:.3f} to {band['high']:.3f}",

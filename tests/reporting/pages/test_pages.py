@@ -287,6 +287,20 @@ def test_a_card_without_bands_shows_the_score_only(card):
     assert "Observed on the calibration part" not in text
 
 
+def test_one_band_of_all_scores_is_said_to_mean_nothing(figures, card):
+    """Its rate is how common the class was among the calibration images."""
+    band = {"low": 0.0, "high": 1.0, "rate": 0.53, "rate_low": 0.37, "rate_high": 0.69, "n": 34}
+    few = card.model_copy(update={"score_bands": (band,)})
+    sources = (
+        render_predictions_page([(prediction("/x/a.png"), None, None)], few, "a", "T"),
+        render_evaluation_page(evaluation(figures), few),
+    )
+    for source in sources:
+        text = " ".join(check_page(source).text.split())
+        assert "too few calibration images to say what a score means" in text.lower()
+        assert not re.search(r"53%|37 to 69|By score band|with a similar score", text)
+
+
 def test_an_interval_that_may_be_short_has_a_mark_and_a_footnote(figures, card):
     note = "the interval may be too short: 12 groups"
     short = figures.by_class["covid-19"]["auroc"].model_copy(update={"note": note})

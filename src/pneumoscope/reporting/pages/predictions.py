@@ -20,6 +20,7 @@ from pneumoscope.reporting.charts.gauges import render_score_gauge
 from pneumoscope.reporting.examples import Example
 from pneumoscope.reporting.pages import sections
 from pneumoscope.reporting.pages.base import load_templates
+from pneumoscope.stats.plain_language import TOO_FEW_FOR_SCORES
 
 
 def render_predictions_page(
@@ -55,7 +56,7 @@ def render_predictions_page(
         else f"{card.operating_point.threshold:.3f}, {formatting.name_point(card.operating_point.name)}",
         studies=[_describe_study(item, card, synthetic=False) for item in items],
         heatmaps=any(overlay for _, _, overlay in items),
-        bands=card.score_bands,
+        bands=() if card.one_band else card.score_bands,
         no_pattern=NO_PATTERN,
     )  # fmt: skip
 
@@ -139,13 +140,10 @@ def _describe_finding(view: Card, p: float) -> dict[str, Any]:
 def _say_band(view: Card, p: float) -> str:
     """Return what a score meant, as short as a cell of a table."""
     band = band_of(view, p)
-    if band is None:
-        return ""
+    if band is None or view.one_band:
+        return "" if band is None else TOO_FEW_FOR_SCORES
     rate, low, high = (f"{100 * band[key]:.0f}%" for key in ("rate", "rate_low", "rate_high"))
-    which = (
-        "all " if band["low"] == 0 and band["high"] == 1 else ""
-    )  # too few images for bands: the score tells nothing
-    return f"{rate} ({low} to {high}) of {which}{band['n']:.0f} had it"
+    return f"{rate} ({low} to {high}) of {band['n']:.0f} had it"
 
 
 def _is_none(decision: str | None) -> bool:
@@ -167,8 +165,8 @@ def _format_score(p: float) -> str:
 
 def _describe_band(card: Card, p: float) -> str:
     band = band_of(card, p)
-    if band is None:
-        return ""
+    if band is None or card.one_band:
+        return "" if band is None else _format_sentence(TOO_FEW_FOR_SCORES)
     return (
         f"Of {band['n']:.0f} calibration images that scored {band['low']:.2f} to {band['high']:.2f}, "
         f"{100 * band['rate']:.0f}% were {display_name(card.primary)} (95% interval {100 * band['rate_low']:.0f} to "

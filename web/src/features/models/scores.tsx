@@ -5,6 +5,7 @@ import { formatEstimate, formatShare, IntervalTable } from "../../components/est
 import { Said } from "../../components/said";
 import { ScrollArea } from "../../components/scroll-area";
 import { formatNumber, t, translateTerm } from "../../i18n";
+import { holdsEveryScore } from "../study/score-format";
 import { classLabel, nameFigure } from "./figure-names";
 
 export function Scores({ card }: { card: Card }) {
@@ -14,7 +15,13 @@ export function Scores({ card }: { card: Card }) {
   const sets = card.prediction_sets;
   return (
     <>
-      {bands.length > 0 && (
+      {bands.some(holdsEveryScore) && (
+        <>
+          <h3>{t("model.bands")}</h3>
+          <p>{t("panel.band-too-few")}</p>
+        </>
+      )}
+      {bands.length > 0 && !bands.some(holdsEveryScore) && (
         <>
           <h3>{t("model.bands")}</h3>
           <p>{t("model.bands-lead", { label: primary })}</p>

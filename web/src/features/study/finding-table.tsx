@@ -8,8 +8,8 @@ import { ScrollArea } from "../../components/scroll-area";
 import { labelName, t } from "../../i18n";
 import { HeatmapWords, useHeatmap } from "./heatmap-select";
 import type { Card } from "./partial-card";
-import { formatEstimate, formatScore, ScoreScale } from "./score-details";
-import { naturalFrequency, parseBand } from "./score-format";
+import { describeBand, formatEstimate, formatScore, ScoreScale } from "./score-details";
+import { parseBand } from "./score-format";
 import type { StudyStore } from "./study-store";
 
 interface Props {
@@ -75,7 +75,7 @@ export function FindingTable({ store, prediction, findings }: Props) {
             </tr>
             <tr class="small">
               <td colSpan={shape ? 3 : 2}>
-                {describeBand(one)} {describeSet(one)}
+                {describeRate(one)} {describeSet(one)}
               </td>
             </tr>
           </tbody>
@@ -88,15 +88,9 @@ export function FindingTable({ store, prediction, findings }: Props) {
   );
 }
 
-function describeBand({ label, band }: FindingAnswer): string {
+function describeRate({ label, band }: FindingAnswer): string {
   const parsed = parseBand(band);
-  if (!parsed) return t("panel.no-band");
-  return t("panel.band", {
-    label: labelName(label),
-    n: naturalFrequency(parsed.rate, 100).count,
-    low: Math.floor(parsed.rate_low * 100),
-    high: Math.ceil(parsed.rate_high * 100),
-  });
+  return parsed ? describeBand(parsed, labelName(label)) : t("panel.no-band");
 }
 
 /** What the prediction set leaves possible: presence, absence, both or neither; empty where the card has no sets. */

@@ -4,7 +4,7 @@ import type { Band, Estimate } from "../../api/card";
 import type { Result } from "../../api/types";
 import { formatNumber, labelName, t } from "../../i18n";
 import { type Card, countCalibration } from "./partial-card";
-import { chooseScoreFormat, findPredictionSet, naturalFrequency, parseBand } from "./score-format";
+import { chooseScoreFormat, findPredictionSet, holdsEveryScore, naturalFrequency, parseBand } from "./score-format";
 
 interface ScoreProps {
   result: Result;
@@ -44,18 +44,22 @@ export function ScoreEvidence({ result, primary, card }: ScoreProps) {
       </p>
       <ScoreScale score={score} threshold={threshold} band={band} />
       <p>
-        {band
-          ? t("panel.band", {
-              label,
-              n: naturalFrequency(band.rate, 100).count,
-              low: Math.floor(band.rate_low * 100),
-              high: Math.ceil(band.rate_high * 100),
-            })
-          : t("panel.no-band")}
+        {band ? describeBand(band, label) : t("panel.no-band")}
         {band && prior !== undefined && ` ${t(priorKey, { n: Math.round(prior * 100), images, label })}`}
       </p>
     </div>
   );
+}
+
+/** What was observed at such scores, or that one band of all scores can't say it. */
+export function describeBand(band: Band, label: string): string {
+  if (holdsEveryScore(band)) return t("panel.band-too-few");
+  return t("panel.band", {
+    label,
+    n: naturalFrequency(band.rate, 100).count,
+    low: Math.floor(band.rate_low * 100),
+    high: Math.ceil(band.rate_high * 100),
+  });
 }
 
 /** A score on a line from 0 to 1, with its band and its threshold. */
@@ -70,7 +74,7 @@ export function ScoreScale({
 }) {
   return (
     <div class="scale" aria-hidden="true">
-      {band && (
+      {band && !holdsEveryScore(band) && (
         <span class="scale-band" style={{ left: toPercent(band.low), width: toPercent(band.high - band.low) }} />
       )}
       {threshold !== undefined && <span class="scale-limit" style={{ left: toPercent(threshold) }} />}
@@ -118,7 +122,7 @@ export function ScoreBasis(props: ScoreProps) {
   return (
     <>
       <ul class="small soft">
-        {band && (
+        {band && !holdsEveryScore(band) && (
           <li>
             {t("panel.band-from", {
               low: formatNumber(band.low),

@@ -4,6 +4,7 @@ import {
   chooseScoreFormat,
   findPredictionSet,
   findUnsuitability,
+  holdsEveryScore,
   naturalFrequency,
   parseBand,
   parsePercent,
@@ -15,6 +16,11 @@ test("a band is taken whole or not at all", () => {
   expect(parseBand(band)?.rate).toBe(0.41);
   expect(parseBand({ ...band, rate_high: null })).toBeNull();
   expect(parseBand(null)).toBeNull();
+});
+
+test("one band of all scores says nothing of a score", () => {
+  expect(holdsEveryScore({ ...band, low: 0, high: 1 })).toBe(true);
+  for (const some of [band, { ...band, low: 0 }, { ...band, high: 1 }]) expect(holdsEveryScore(some)).toBe(false);
 });
 
 test("a rare share is counted among more, never rounded to none", () => {

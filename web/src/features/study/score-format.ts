@@ -13,6 +13,9 @@ export function parseBand(value: unknown): Band | null {
     : null;
 }
 
+/** Whether a band holds every score, because calibration images are too few: its rate says nothing of a score. */
+export const holdsEveryScore = ({ low, high }: Pick<Band, "low" | "high">): boolean => low <= 0 && high >= 1;
+
 interface Frequency {
   /** The numerator. */
   count: number;
