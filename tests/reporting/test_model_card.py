@@ -55,6 +55,20 @@ def test_one_band_of_all_scores_is_said_to_mean_nothing(card):
     assert "53.0%" not in text
 
 
+def test_a_finding_has_no_figures_of_a_decision_that_it_does_not_take(tmp_path):
+    """A finding is decided by its own threshold, not by the larger of two probabilities."""
+    from pneumoscope.bundle.card import read_card
+
+    findings = bundles.findings_of_a_card()["findings"]
+    [part] = findings[0].metrics
+    largest = ("accuracy", "balanced_accuracy", *(f"{bundles.FINDINGS[0]}/{key}" for key in ("recall", "f1")))
+    more = {**part.metrics, **dict.fromkeys(largest, Estimate(value=0.123))}
+    first = findings[0].model_copy(update={"metrics": (part.model_copy(update={"metrics": more}),)})
+    text = render_model_card(*read_card(bundles.write_findings_bundle(tmp_path, findings=(first, *findings[1:]))))
+    assert "0.123" not in text
+    assert "| Sensitivity at target sensitivity .95 | 0.900 [0.800, 0.950] |" in text
+
+
 def test_every_table_has_as_many_cells_in_each_row_as_in_its_head(card):
     width = None
     for line in render_model_card(*card).splitlines():

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from pneumoscope.bundle.card import Card, CheckNote
 from pneumoscope.bundle.evidence import AcceptanceFact, AuditFact, Opening
-from pneumoscope.core.labels import display_name, inside_sentence
+from pneumoscope.core.labels import absent_name, display_name, inside_sentence
 from pneumoscope.recipes.pretrained import Pretrained
 from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.stats.estimates import Estimate
@@ -258,6 +258,21 @@ def describe_calibration(card: Card) -> str:
     if card.multilabel:
         return "one temperature and one bias per finding"
     return f"temperature {card.temperature:.3f}, one bias per class"
+
+
+DECIDED_BY_LARGEST = ("accuracy", "balanced_accuracy", "precision", "recall", "specificity", "f1")
+"""Figures that take the class with the largest probability as the decision. A finding is decided by its own threshold,
+which these would contradict."""
+
+
+def finding_figures(metrics: Mapping[str, Estimate]) -> dict[str, Estimate]:
+    """Return the figures of a finding's part that are shown: of its presence, and at its own thresholds."""
+    return {
+        key: estimate
+        for key, estimate in metrics.items()
+        if not key.startswith(absent_name(""))
+        and (key.partition("/")[0] in POINTS or key.rpartition("/")[2] not in DECIDED_BY_LARGEST)
+    }
 
 
 FINDING_COLUMNS = (

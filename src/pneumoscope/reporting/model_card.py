@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pneumoscope.bundle.card import Card, PartMetrics, Refusal
 from pneumoscope.bundle.evidence import AcceptanceFact, AuditFact, Opening, filter_stamps, is_audited
 from pneumoscope.bundle.signatures import UNSIGNED
-from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, absent_name, display_name
+from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, display_name
 from pneumoscope.reporting.formatting import (
     FINDING_COLUMNS,
     describe_acceptance,
@@ -19,6 +19,7 @@ from pneumoscope.reporting.formatting import (
     describe_groups,
     describe_openings,
     describe_question,
+    finding_figures,
     finding_rows,
     format_bytes,
     format_time,
@@ -252,9 +253,12 @@ def _figures(card: Card) -> list[str]:
     if card.multilabel:
         for finding in card.findings:
             for part in finding.metrics:
-                shown = {key: value for key, value in part.metrics.items() if not key.startswith(absent_name(""))}
                 heading = f"### {display_name(finding.name)}, {part.part}"
-                blocks += [heading, _describe_part(part), _table(("figure", "value [95% interval]"), _rows(shown))]
+                blocks += [
+                    heading,
+                    _describe_part(part),
+                    _table(("figure", "value [95% interval]"), _rows(finding_figures(part.metrics))),
+                ]
         return blocks
     if not card.metrics:
         return [*blocks, "No figures were measured."]

@@ -32,11 +32,6 @@ def name_part(part: str) -> str:
     return "all images" if part == ALL else f"the {part} part"
 
 
-DECIDED_BY_LARGEST = ("precision", "recall", "specificity", "f1")
-"""Figures of a class that take the class with the largest probability as the decision. A finding is decided by its own
-threshold, which these would contradict."""
-
-
 def build_context(evaluation: Evaluation, card: Card, *, finding: bool = False) -> dict[str, Any]:
     """Return the values of an evaluation, by the templates' names.
 
@@ -81,7 +76,7 @@ def build_context(evaluation: Evaluation, card: Card, *, finding: bool = False) 
         "decision_curves": [(curve, to_svg(charts.draw_net_benefit(curve))) for curve in curves],
         "risk_chart": to_svg(charts.draw_risk_coverage(figures.risk_coverage)) if figures.risk_coverage else "",
         "trust_words": TRUST,
-        "class_figures": [key for key in primary if not (finding and key in DECIDED_BY_LARGEST)],
+        "class_figures": [key for key in primary if not (finding and key in formatting.DECIDED_BY_LARGEST)],
         "shown_classes": figures.classes[:1] if finding else figures.classes,
         "recalibrated": []
         if evaluation.recalibrated is None

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Card } from "../../api/card";
 import { formatEstimate, formatShare } from "../../components/estimate";
-import { selectHeadline, splitStandards } from "./card-facts";
+import { selectHeadline, selectShown, splitStandards } from "./card-facts";
 
 test("a reference standard is taken apart at its sources, not at every semicolon", () => {
   const label = {
@@ -39,4 +39,12 @@ test("the figures that are quoted are those at the card's own operating point", 
     accuracy: { value: 1 },
   };
   expect(selectHeadline(card, metrics).map(([key]) => key)).toEqual(["youden/sensitivity", "accuracy"]);
+});
+
+test("a finding has no figures of a decision by the largest probability, which it doesn't take", () => {
+  const card = { kind: "multilabel", operating_points: [{ name: "youden" }] } as unknown as Card;
+  const metrics = { accuracy: { value: 0.9 }, "mass/recall": { value: 0 }, "mass/auroc": { value: 0.8 } };
+  const atPoint = { "youden/specificity": { value: 0.7 } };
+  expect(Object.keys(selectShown(card, { ...metrics, ...atPoint }))).toEqual(["mass/auroc", "youden/specificity"]);
+  expect(selectShown({ ...card, kind: "binary" }, metrics)).toEqual(metrics);
 });

@@ -53,8 +53,23 @@ export function splitStandards(label: Label, sources: string[]): { source: strin
   }));
 }
 
+const DECIDED_BY_LARGEST = ["accuracy", "balanced_accuracy", "precision", "recall", "specificity", "f1"];
+
+/** Whether a figure takes the class with the largest probability as the decision (pneumoscope.reporting.formatting). */
+function isDecidedByLargest(card: Card, key: string): boolean {
+  const [owner = "", name = owner] = key.split("/");
+  return DECIDED_BY_LARGEST.includes(name) && !card.operating_points.some((point) => point.name === owner);
+}
+
+/** Return the figures that hold for a card's decisions: a finding is decided by its own threshold. */
+export function selectShown(card: Card, metrics: Record<string, Estimate>): Record<string, Estimate> {
+  if (card.kind !== "multilabel") return metrics;
+  return Object.fromEntries(Object.entries(metrics).filter(([key]) => !isDecidedByLargest(card, key)));
+}
+
 /** Return the figures that are always quoted, in reading order. */
-export function selectHeadline(card: Card, metrics: Record<string, Estimate>): [string, Estimate][] {
+export function selectHeadline(card: Card, all: Record<string, Estimate>): [string, Estimate][] {
+  const metrics = selectShown(card, all);
   const point = card.default_operating_point;
   const keys = [
     `${point}/sensitivity`,

@@ -5,7 +5,7 @@ import type { ModelDetail } from "../../api/types";
 import { type Estimate, formatEstimate, IntervalTable } from "../../components/estimate";
 import { ScrollArea } from "../../components/scroll-area";
 import { formatDateTime, formatNumber, t, translateTerm } from "../../i18n";
-import { listOpenings, selectHeadline } from "./card-facts";
+import { listOpenings, selectHeadline, selectShown } from "./card-facts";
 import { classLabel, explainFigure, nameFigure } from "./figure-names";
 
 export function Figures({ model, card }: { model: ModelDetail; card: Card }) {
@@ -52,7 +52,7 @@ function PartFigures({ card, part }: { card: Card; part: PartMetrics }) {
       <HeadlineTable title={name} figures={selectHeadline(card, part.metrics)} />
       <details>
         <summary>{t("model.all-figures")}</summary>
-        <AllFigures metrics={part.metrics} />
+        <AllFigures metrics={selectShown(card, part.metrics)} />
       </details>
     </>
   );
@@ -107,7 +107,8 @@ function SourceFigures({ card }: { card: Card }) {
   if (sources.length < 2) return null;
   const primary = card.labels[0]?.name ?? "";
   const point = card.default_operating_point;
-  const keys = ["balanced_accuracy", `${point}/sensitivity`, `${point}/specificity`];
+  const keys = [`${point}/sensitivity`, `${point}/specificity`];
+  if (card.kind !== "multilabel") keys.unshift("balanced_accuracy");
   return (
     <>
       <h3>{t("model.by-source")}</h3>
