@@ -7,7 +7,7 @@ import pytest
 from pneumoscope.bundle.card import PartMetrics
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.reporting.model_card import render_model_card
-from pneumoscope.stats.estimates import Estimate
+from pneumoscope.stats.estimates import Estimate, PredictionSets
 
 bundles = pytest.importorskip("bundles")
 pytest.importorskip("onnx")
@@ -53,6 +53,25 @@ def test_one_band_of_all_scores_is_said_to_mean_nothing(card):
     text = render_model_card(card[0].model_copy(update={"score_bands": (band,)}), card[1])
     assert "The model has too few calibration images to say what a score means." in text
     assert "53.0%" not in text
+
+
+def test_sets_that_rule_nothing_out_are_not_praised_for_their_coverage(card):
+    sets = PredictionSets(
+        alpha=0.05,
+        thresholds={"covid-19": 0.0, "normal": 0.2},
+        groups={"covid-19": 11, "normal": 60},
+        expected={"covid-19": (1.0, 1.0), "normal": (0.9, 0.98)},
+        method="split conformal",
+        measured_on="validation, 57 images",
+        coverage={"covid-19": Estimate(value=1.0, low=0.88, high=1.0)},
+        mean_size=1.75,
+    )
+    text = render_model_card(card[0].model_copy(update={"prediction_sets": sets}), card[1])
+    row = "| COVID-19 | not measured | 1.000 [0.880, 1.000] |  | 11: too few to rule anything out |"
+    assert row in text
+    assert "| Normal | not measured | not measured | 0.900 to 0.980 | 60 |" in text
+    assert "Every set contains COVID-19, so that a share of 1 says nothing." in text
+    assert "Classes in a set: 1.75 of 2 on average." in text
 
 
 def test_a_finding_has_no_figures_of_a_decision_that_it_does_not_take(tmp_path):

@@ -23,6 +23,7 @@ from pneumoscope.reporting.formatting import (
     finding_rows,
     format_bytes,
     format_time,
+    join_names,
     merge_meanings,
     name_figure,
     name_point,
@@ -225,11 +226,12 @@ def _sets(sets: PredictionSets) -> list[str]:
             display_name(name),
             str(sets.patient_coverage.get(name, "not measured")),
             str(sets.coverage.get(name, "not measured")),
-            "{:.3f} to {:.3f}".format(*sets.expected[name]),
-            str(sets.groups[name]),
+            "{:.3f} to {:.3f}".format(*sets.expected[name]) if threshold else "",
+            str(sets.groups[name]) + ("" if threshold else ": too few to rule anything out"),
         )
-        for name in sets.thresholds
+        for name, threshold in sets.thresholds.items()
     ]
+    always = [display_name(name) for name, threshold in sets.thresholds.items() if not threshold]
     return [
         f"A prediction set contains every class that the model can't rule out. It should contain the true class for "
         f"{100 * (1 - sets.alpha):.0f} of 100 patients of each class ({sets.method}), if new images of a class look "
@@ -245,6 +247,8 @@ def _sets(sets: PredictionSets) -> list[str]:
             ),
             rows,
         ),
+        *([f"Every set contains {join_names(always)}, so that a share of 1 says nothing."] if always else []),
+        *([] if sets.mean_size is None else [f"Classes in a set: {sets.mean_size:.2f} of {len(rows)} on average."]),
     ]
 
 

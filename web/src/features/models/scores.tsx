@@ -13,6 +13,7 @@ export function Scores({ card }: { card: Card }) {
   const bands = card.score_bands ?? [];
   const ratios = card.likelihood_ratios ?? [];
   const sets = card.prediction_sets;
+  const always = Object.entries(sets?.thresholds ?? {}).flatMap(([label, limit]) => (limit === 0 ? [label] : []));
   return (
     <>
       {bands.some(holdsEveryScore) && (
@@ -94,6 +95,7 @@ export function Scores({ card }: { card: Card }) {
               </span>
             )}
           </p>
+          {always.length > 0 && <p>{t("model.sets-all", { labels: always.map(classLabel).join(", ") })}</p>}
           <IntervalTable
             caption={t("model.sets")}
             format={formatShare}
