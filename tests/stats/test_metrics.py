@@ -122,6 +122,17 @@ def test_the_calibration_error_by_hand():
     assert metrics.calibration_error([0.5] * 4, [True, True, True, False], ["a", "a", "b", "b"]) == 0.0
 
 
+@pytest.mark.parametrize("images", [20, 57, 151, 300])
+@pytest.mark.parametrize("decimals", [1, 2, 8])
+def test_both_classes_of_a_binary_model_have_the_same_calibration_error(images: int, decimals: int):
+    random = np.random.default_rng(images)
+    p = random.beta(0.5, 0.5, images).round(decimals)
+    p[: images // 5] = 1.0  # scores without a value between 0 and 1 are tied
+    y = random.random(images) < p**2
+    p, mirrored = p.round(8), (1 - p).round(8)
+    assert metrics.calibration_error(p, y) == pytest.approx(metrics.calibration_error(mirrored, ~y), abs=1e-9)
+
+
 def test_the_calibration_error_is_unbiased_and_the_plain_one_is_not():
     rng = np.random.default_rng(3)
     squares, plain = [], []

@@ -144,12 +144,20 @@ def calibration_intercept(score: ArrayLike, positive: ArrayLike) -> float:
 
 
 def bin_edges(score: ArrayLike, bins: int = 15) -> Floats:
-    """Return the inner edges of at most ``bins`` bins with about equal numbers of images; tied scores stay together."""
+    """Return the inner edges of at most ``bins`` bins with about equal numbers of images; tied scores stay together.
+
+    The bins of 1 - p are those of p: else the two classes of a binary model would have two calibration errors.
+    """
     s = np.sort(_floats(score))
     if not s.size:
         return np.empty(0)
-    edges = np.unique(s[(np.arange(1, bins) * len(s)) // bins])
-    return np.asarray(edges[edges > s[0]], dtype=np.float64)
+    cuts = np.rint(np.arange(1, bins) * len(s) / bins).astype(np.intp)
+    # A cut through tied scores goes to the nearer end of them, and nowhere from their middle.
+    tied = s[np.minimum(cuts, len(s) - 1)]
+    start, end = np.searchsorted(s, tied, side="left"), np.searchsorted(s, tied, side="right")
+    down, up = cuts - start, end - cuts
+    cuts = np.where(down < up, start, end)[(down == 0) | (down != up)]
+    return np.unique(s[cuts[(cuts > 0) & (cuts < len(s))]])
 
 
 def calibration_error(
