@@ -33,6 +33,17 @@ def test_nothing_is_said_of_patients_whom_nobody_described() -> None:
     assert not any("no adult" in sentence for sentence in limits(train, TASK, "patient", {}))
 
 
+def test_every_finding_that_a_model_lacks_is_named() -> None:
+    """One finding of a group does not stand for the others, and one left out of a training is not looked for."""
+    labels = LabelSet.builtin().with_entries({"Fluid overload": {}}, "x")
+    task = Task(kind="multilabel", classes=("pneumonia", "nodule", "edema"))
+    lacks = not_looked_for(task, labels)
+    assert {"cardiomegaly", "lung mass", "fluid overload", "pleural effusion"} <= {*lacks}
+    assert not {"nodules and masses", "lung lesion", "heart failure and oedema", "viral pneumonia"} & {*lacks}
+    assert "nodules and masses" in not_looked_for(TASK, labels)
+    assert "lung mass" not in not_looked_for(TASK, labels)
+
+
 def test_a_label_of_ones_own_is_not_said_to_be_overlooked() -> None:
     """Its wider label stands in a group of findings that is then not said to be looked for by nobody."""
     labels = LabelSet.builtin().with_entries({"Heart failure": {"parents": ["edema"]}}, "x")

@@ -48,12 +48,15 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "pleural effusion": ("pleural-effusion", "effusion"),
         "nodules and masses": ("nodule", "mass", "lung-lesion"),
         "tuberculosis": ("tuberculosis",),
-        "heart failure and oedema": ("edema", "oedema", "cardiomegaly"),
+        "heart failure and oedema": ("edema", "oedema"),
         "fractures": ("fracture",),
         "position of tubes, lines and devices": ("support-devices",),
     }
 )
-"""A finding that a reader of chest radiographs expects -> the labels that cover it, in the vocabulary or not."""
+"""A finding that a reader of chest radiographs expects -> the labels that cover it, in the vocabulary or not.
+
+It stands for its labels where a model looks for none of them; else those that the model lacks are named one by one.
+"""
 
 NEVER = ("any finding on lateral views, CT or other body parts",)
 
@@ -70,15 +73,17 @@ def not_looked_for(task: Task, vocabulary: LabelSet) -> tuple[str, ...]:
     """
     covered = {*task.classes, *(label for name in task.classes for label in task.members(name))}
     touched = covered.union(*(vocabulary.ancestors(label) for label in covered))
-    named = tuple(label for findings in FINDINGS.values() for label in findings)
+    named = {label for findings in FINDINGS.values() for label in findings}
+    whole = {finding: names for finding, names in FINDINGS.items() if not touched & {*names}}
+    stand_for = {label for names in whole.values() for label in names}
     labels = [
         inside_sentence(display_name(label))
-        for label in LabelSet.builtin()
+        for label in vocabulary
         if not is_none_label(label)
-        and label not in (*covered, *named, "other")
+        and label not in (*covered, *stand_for, *(named & touched), "other")
         and not covered.intersection(vocabulary.ancestors(label))  # who looks for the wider one looks for this one
     ]
-    return (*labels, *(finding for finding, names in FINDINGS.items() if not touched & {*names}), *NEVER)
+    return (*labels, *whole, *NEVER)
 
 
 def limits(train: pd.DataFrame, task: Task, group_kind: str, by_source: Mapping[str, PartMetrics]) -> tuple[str, ...]:
