@@ -5,8 +5,10 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from pneumoscope.bundle.card import CheckNote, CheckSummary
 from pneumoscope.core.labels import LabelSet
 from pneumoscope.core.task import Task
+from pneumoscope.data.checks.ages import CHILDREN_AND_ADULTS
 from pneumoscope.export.limits import limits, not_looked_for
 
 TASK = Task(kind="binary", classes=("lung-opacity", "normal"), map={"tuberculosis": "lung-opacity"}, ignore=("nodule",))
@@ -26,6 +28,15 @@ def test_whether_a_model_has_met_adults_with_another_disease(source: str, label:
     train = pd.DataFrame({"source": ["radiography", source], "label": ["normal", label], "age": 40.0, "view": "PA"})
     sentences = limits(train, TASK, "patient", {})
     assert ("It has met no adult with a lung disease other than COVID-19." in sentences) is not met
+
+
+@pytest.mark.parametrize("found", [True, False])
+def test_children_are_told_of_where_the_checks_found_more_of_them_in_one_label(found: bool) -> None:
+    train = pd.DataFrame({"source": ["shenzhen"] * 2, "label": ["normal", "lung-opacity"], "age": None, "view": "PA"})
+    notes = (CheckNote(name=CHILDREN_AND_ADULTS, severity="warn", sentence="..."),) if found else ()
+    sentences = limits(train, TASK, "patient", {}, CheckSummary(checked="", data="", findings=notes))
+    assert "The age of most training patients is unknown." in sentences
+    assert any("children" in sentence for sentence in sentences) is found
 
 
 def test_nothing_is_said_of_patients_whom_nobody_described() -> None:

@@ -137,12 +137,12 @@ def with_figures(
     if isinstance(evaluation, Evaluation):
         measured = _measured(card, rows, probabilities, evaluation.figures)
         by_source = {source: parts[0] for source, parts in measured["metrics_by_source"].items()}
-        said = limits(train.table, plan.recipe.task, group_kind, by_source)
+        said = limits(train.table, plan.recipe.task, group_kind, by_source, card.gate)
     else:
         measured = {"findings": tuple(_measured_findings(card, rows, probabilities, evaluation))}
         areas = {name: one.figures.by_class[name]["auroc"] for name, one in evaluation.findings.items()}
         counts = count_stated_by_source(train, plan.recipe.task.classes)
-        said = limits_of_findings(train.table, group_kind, counts, areas)
+        said = limits_of_findings(train.table, group_kind, counts, areas, card.gate)
     return card.model_copy(update={**measured, "limits": (*said, *_warnings_of_few_groups(fitted))})
 
 

@@ -10,9 +10,10 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from pneumoscope.bundle.card import PartMetrics
+from pneumoscope.bundle.card import CheckSummary, PartMetrics
 from pneumoscope.core.labels import LabelSet, display_name, inside_sentence, is_none_label
 from pneumoscope.core.task import Task
+from pneumoscope.data.checks.ages import CHILDREN_AND_ADULTS
 from pneumoscope.data.finding_cases import manifest_targets
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.stats.estimates import Estimate
@@ -86,7 +87,13 @@ def not_looked_for(task: Task, vocabulary: LabelSet) -> tuple[str, ...]:
     return (*labels, *whole, *NEVER)
 
 
-def limits(train: pd.DataFrame, task: Task, group_kind: str, by_source: Mapping[str, PartMetrics]) -> tuple[str, ...]:
+def limits(
+    train: pd.DataFrame,
+    task: Task,
+    group_kind: str,
+    by_source: Mapping[str, PartMetrics],
+    checks: CheckSummary | None = None,
+) -> tuple[str, ...]:
     """Return the limits of a model, in sentences.
 
     Args:
@@ -94,6 +101,7 @@ def limits(train: pd.DataFrame, task: Task, group_kind: str, by_source: Mapping[
         task: Its classes.
         group_kind: Of the manifest's groups.
         by_source: Figures on the validation images of each source.
+        checks: What the data checks found; None where they did not run.
     """
     classes = train["label"].map(task.class_of)
     counts = {
@@ -112,7 +120,7 @@ def limits(train: pd.DataFrame, task: Task, group_kind: str, by_source: Mapping[
                     else "too few to say how its answers are among images like those."
                 )
             )
-    return _say_limits(train, group_kind, counts, weak)
+    return _say_limits(train, group_kind, counts, weak, checks)
 
 
 def count_stated_by_source(train: Manifest, findings: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -134,7 +142,11 @@ def count_stated_by_source(train: Manifest, findings: Sequence[str]) -> dict[str
 
 
 def limits_of_findings(
-    train: pd.DataFrame, group_kind: str, counts: Mapping[str, Mapping[str, int]], areas: Mapping[str, Estimate]
+    train: pd.DataFrame,
+    group_kind: str,
+    counts: Mapping[str, Mapping[str, int]],
+    areas: Mapping[str, Estimate],
+    checks: CheckSummary | None = None,
 ) -> tuple[str, ...]:
     """Return the limits of a multi-label model, in sentences.
 
@@ -143,6 +155,7 @@ def limits_of_findings(
         group_kind: Of the manifest's groups.
         counts: Finding -> source -> training images that have it.
         areas: Finding -> AUROC on the validation part.
+        checks: What the data checks found; None where they did not run.
     """
     named = {name: f"{inside_sentence(display_name(name))} {area}" for name, area in areas.items()}
     poor = [named[name] for name, area in areas.items() if area.low is not None and area.low < WEAK]
@@ -156,11 +169,15 @@ def limits_of_findings(
         weak.append(
             f"How well it tells these findings is not known, since too few images have them: {'; '.join(unknown)}."
         )
-    return _say_limits(train, group_kind, counts, weak)
+    return _say_limits(train, group_kind, counts, weak, checks)
 
 
 def _say_limits(
-    train: pd.DataFrame, group_kind: str, counts: Mapping[str, Mapping[str, int]], weak: Sequence[str]
+    train: pd.DataFrame,
+    group_kind: str,
+    counts: Mapping[str, Mapping[str, int]],
+    weak: Sequence[str],
+    checks: CheckSummary | None,
 ) -> tuple[str, ...]:
     sentences = []
     sources = train["source"].value_counts()
@@ -180,7 +197,9 @@ def _say_limits(
     if known and not (train["source"].isin(ADULT_DISEASE_SOURCES) & diseased).any():
         sentences.append("It has met no adult with a lung disease other than COVID-19.")
     if train["age"].isna().mean() > 0.5:
-        sentences.append("The age of most training patients is unknown: it may tell children from adults by the class.")
+        sentences.append("The age of most training patients is unknown.")
+    if checks is not None and any(finding.name == CHILDREN_AND_ADULTS for finding in checks.findings):
+        sentences.append("The share of children differs by label: it may tell children from adults, not the classes.")
     if train["view"].isna().mean() > 0.5:
         sentences.append("The view (PA, AP, supine) of most training images is unknown.")
     sentences += weak

@@ -14,6 +14,9 @@ from pneumoscope.data.checks.findings import Case, Clear, Finding
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import estimate_proportion
 
+CHILDREN_AND_ADULTS = "children-and-adults"
+"""The name of the check."""
+
 MATERIAL = 0.1
 """The gap between the intervals of two labels' shares of children from which age and label count as confounded."""
 
@@ -62,7 +65,7 @@ def _whole_source(source: str) -> bool | None:
 
 def compare_ages(context: CheckContext) -> Finding | Clear:
     """Compare the share of children between labels."""
-    name = "children-and-adults"
+    name = CHILDREN_AND_ADULTS
     child, bases = find_children(context)
     aged = np.array([value is not None for value in child])
     if not aged.any():
