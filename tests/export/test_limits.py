@@ -5,11 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from pneumoscope.bundle.card import CheckNote, CheckSummary
+from pneumoscope.bundle.card import CheckNote, CheckSummary, PartMetrics
 from pneumoscope.core.labels import LabelSet
 from pneumoscope.core.task import Task
 from pneumoscope.data.checks.ages import CHILDREN_AND_ADULTS
-from pneumoscope.export.limits import limits, not_looked_for
+from pneumoscope.export.limits import limits, limits_of_findings, not_looked_for
+from pneumoscope.stats.estimates import Estimate
 
 TASK = Task(kind="binary", classes=("lung-opacity", "normal"), map={"tuberculosis": "lung-opacity"}, ignore=("nodule",))
 
@@ -42,6 +43,28 @@ def test_children_are_told_of_where_the_checks_found_more_of_them_in_one_label(f
 def test_nothing_is_said_of_patients_whom_nobody_described() -> None:
     train = pd.DataFrame({"source": ["folder"] * 2, "label": ["normal", "lung-opacity"], "age": 40.0, "view": "PA"})
     assert not any("no adult" in sentence for sentence in limits(train, TASK, "patient", {}))
+
+
+def test_only_an_interval_that_reaches_chance_is_called_guessing() -> None:
+    train = pd.DataFrame({"source": ["nih"], "label": ["mass"], "age": 40.0, "view": "PA"})
+    areas = {
+        "mass": Estimate(value=0.56, low=0.48, high=0.63),
+        "pneumonia": Estimate(value=0.795, low=0.668, high=0.879),
+        "nodule": Estimate(value=0.9, low=0.8, high=0.95),
+    }
+    said = limits_of_findings(train, "patient", {}, areas)
+    about = "Its AUROC on the validation images may be"
+    assert f"{about} 0.5 or less, no better than guessing, for lung mass 0.560 [0.480, 0.630]." in said
+    assert f"{about} under 0.7, a weak ranking, for pneumonia 0.795 [0.668, 0.879]." in said
+    assert sum(sentence.startswith(about) for sentence in said) == 2
+
+
+@pytest.mark.parametrize(("low", "how"), [(0.45, "close to guessing"), (0.56, "weak")])
+def test_a_weak_accuracy_is_called_guessing_only_where_it_may_be_chance(low: float, how: str) -> None:
+    train = pd.DataFrame({"source": ["nih"], "label": ["lung-opacity"], "age": 40.0, "view": "PA"})
+    accuracy = {"balanced_accuracy": Estimate(value=0.62, low=low, high=0.7)}
+    part = PartMetrics(part="validation", data="", images=90, groups=90, group_kind="patient", metrics=accuracy)
+    assert any(f"its answers are {how}." in sentence for sentence in limits(train, TASK, "patient", {"nih": part}))
 
 
 def test_every_finding_that_a_model_lacks_is_named() -> None:

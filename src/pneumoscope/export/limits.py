@@ -62,7 +62,10 @@ It stands for its labels where a model looks for none of them; else those that t
 NEVER = ("any finding on lateral views, CT or other body parts",)
 
 WEAK = 0.7
-"""Balanced accuracy on one source's validation images under which its answers there are called close to guessing."""
+"""Balanced accuracy on one source's validation images, or AUROC of a finding, under which answers are called weak."""
+
+GUESSING = 0.5
+"""The AUROC of answers by chance."""
 
 
 def not_looked_for(task: Task, vocabulary: LabelSet) -> tuple[str, ...]:
@@ -112,10 +115,13 @@ def limits(
     for source, part in by_source.items():
         accuracy = part.metrics["balanced_accuracy"]
         if accuracy.value is not None and accuracy.value < WEAK:
+            chance = 1 / len(task.classes)
+            guessing = accuracy.value <= chance or (accuracy.low is not None and accuracy.low <= chance)
+            how = "close to guessing" if guessing else "weak"
             weak.append(
                 f"On the {part.images} validation images of {source} its balanced accuracy is {accuracy}: "
                 + (
-                    "among images like those its answers are close to guessing."
+                    f"among images like those its answers are {how}."
                     if part.images >= ENOUGH_FOR_SHARE
                     else "too few to say how its answers are among images like those."
                 )
@@ -158,12 +164,18 @@ def limits_of_findings(
         checks: What the data checks found; None where they did not run.
     """
     named = {name: f"{inside_sentence(display_name(name))} {area}" for name, area in areas.items()}
-    poor = [named[name] for name, area in areas.items() if area.low is not None and area.low < WEAK]
+    guessed = [named[name] for name, area in areas.items() if area.low is not None and area.low <= GUESSING]
+    poor = [named[name] for name, area in areas.items() if area.low is not None and GUESSING < area.low < WEAK]
     unknown = [named[name] for name, area in areas.items() if area.low is None]
     weak = []
+    if guessed:
+        weak.append(
+            f"Its AUROC on the validation images may be {GUESSING:g} or less, no better than guessing, for "
+            f"{'; '.join(guessed)}."
+        )
     if poor:
         weak.append(
-            f"Its AUROC on the validation images may be under {WEAK:g}, close to guessing, for {'; '.join(poor)}."
+            f"Its AUROC on the validation images may be under {WEAK:g}, a weak ranking, for {'; '.join(poor)}."
         )
     if unknown:
         weak.append(
