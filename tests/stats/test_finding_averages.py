@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, hamming_loss, roc_auc_score
 
-from pneumoscope.stats.finding_averages import TITLES, average_findings
+from pneumoscope.stats.finding_averages import ONE_MEASURED, TITLES, average_findings
 
 
 def draw(n: int = 300) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -59,3 +59,24 @@ def test_a_rare_answer_takes_the_interval_and_a_lacking_one_the_figure() -> None
     t[:, :] = 0
     nothing = average_findings(p, t, [0.5] * 3, groups, np.random.default_rng(1), 200)
     assert all(estimate.value is None for estimate in nothing.values())
+
+
+def test_a_finding_that_is_never_present_or_never_absent_is_in_no_average() -> None:
+    p, t, groups = draw()
+    never, always = np.zeros((len(p), 1)), np.ones((len(p), 1))
+    wider = np.hstack([p, never, always]), np.hstack([t, never, always])
+    rng = np.random.default_rng
+    expected = average_findings(p, t, [0.5] * 3, groups, rng(1), 200)
+    assert average_findings(*wider, [0.5] * 5, groups, rng(1), 200) == expected
+
+
+def test_one_measured_finding_has_no_figure_over_pairs() -> None:
+    p, t, groups = draw()
+    t[:, 1], t[:, 2] = 0, 1
+    found = average_findings(p, t, [0.5] * 3, groups, np.random.default_rng(1), 200)
+    own = average_findings(p[:, :1], t[:, :1], [0.5], groups, np.random.default_rng(1), 200)
+    assert found == own
+    assert found["macro/auroc"].value == pytest.approx(roc_auc_score(t[:, 0], p[:, 0]))
+    assert found["hamming-loss"].value == pytest.approx(np.mean((p[:, 0] >= 0.5) != t[:, 0]))
+    assert {name for name, estimate in found.items() if estimate.value is None} == {"micro/auroc", "micro/f1"}
+    assert found["micro/f1"].note == ONE_MEASURED

@@ -146,10 +146,13 @@ def show_findings(evaluation: FindingsEvaluation, default_point: str) -> None:
     console.print(table)
     for name, why in evaluation.not_measured.items():
         console.print(f"{display_name(name)} was not measured: {why}.")
-    table = _table("Over all findings", "", "")
-    for key, estimate in evaluation.averages.items():
+    over = "the findings that were measured" if evaluation.not_measured else "all findings"
+    table = _table(f"Over {over}", "", "")
+    for key, estimate in evaluation.shown_averages.items():
         table.add_row(name_figure(key), _cell(estimate))
     console.print(table)
+    if len(evaluation.findings) == 1:
+        console.print(f"{display_name(next(iter(evaluation.findings)))} alone was measured: each average is its own.")
     share = evaluation.refused_share
     console.print(f"No answer: {evaluation.refused} of {evaluation.images} images, share {_cell(share)}.")
     tabled = [
@@ -162,7 +165,7 @@ def show_findings(evaluation: FindingsEvaluation, default_point: str) -> None:
         for point in measured.figures.operating
         if point.name == default_point
     ]
-    _print_footnotes(console, [tuple(each) for each in tabled], at_points, evaluation.averages, share)
+    _print_footnotes(console, [tuple(each) for each in tabled], at_points, evaluation.shown_averages, share)
     console.print("The figures of one finding in full: --finding LABEL; of all: --html PAGE.")
     console.print(DISCLAIMER, style="dim")
 

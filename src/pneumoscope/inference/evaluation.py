@@ -16,6 +16,7 @@ from pneumoscope.inference.measurement import Measurement
 from pneumoscope.stats.comparison.noninferiority import NonInferiority
 from pneumoscope.stats.design import Design
 from pneumoscope.stats.estimates import Estimate
+from pneumoscope.stats.finding_averages import ONE_MEASURED
 
 
 class Failure(Frozen):
@@ -101,7 +102,9 @@ class FindingsEvaluation(EvaluationFacts):
         "that no image states both present and absent"
     )
     not_measured: dict[str, str] = Field(default_factory=dict, description="finding without figures -> why")
-    averages: dict[str, Estimate] = Field(description="over all findings, by names of `stats.finding_averages`")
+    averages: dict[str, Estimate] = Field(
+        description="over the measured findings, by names of `stats.finding_averages`"
+    )
     refused: int = Field(description="images; they are in all figures, as elsewhere")
     refused_share: Estimate
 
@@ -112,6 +115,11 @@ class FindingsEvaluation(EvaluationFacts):
             f"{self.part} ({self.images} images): AUROC, mean of {len(self.findings)} findings, "
             f"{self.averages['macro/auroc']}."
         )
+
+    @property
+    def shown_averages(self) -> dict[str, Estimate]:
+        """The averages without those that one measured finding does not have; no finding has none of them."""
+        return {name: one for name, one in self.averages.items() if one.note != ONE_MEASURED}
 
     def __repr__(self) -> str:
         area = self.averages["macro/auroc"]

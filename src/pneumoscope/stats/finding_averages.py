@@ -1,6 +1,8 @@
 """Figures over all findings of a multi-label model: macro, micro and weighted averages, and whole images.
 
-An image counts in a figure only with the findings that are stated of it. The intervals come from a bootstrap of groups
+An image counts in a figure only with the findings that are stated of it, and a finding only where these images state
+it both present and absent: of another one no error of one kind can show, so that its pairs would be easy ones that say
+nothing. The intervals come from a bootstrap of groups
 over all findings together, since the findings of one patient are not independent.
 """
 
@@ -35,6 +37,9 @@ SMALLER_IS_BETTER = ("hamming-loss",)
 
 UNMEASURED = "no finding is stated both present and absent in these images"
 
+ONE_MEASURED = "one finding is measured: see its own figure"
+"""Why there is no figure over all pairs of image and finding."""
+
 _CELLS = 4_000_000  # weights of pairs of image and finding in memory at a time
 
 
@@ -57,18 +62,21 @@ def average_findings(
         resamples: Of the bootstrap; with 0 there are no intervals.
 
     Returns:
-        Name as in `TITLES` -> figure. Findings that these images do not state both present and absent are in no
-        average of AUROC and precision.
+        Name as in `TITLES` -> figure, over the findings that these images state both present and absent. With one
+        such finding there are no micro averages.
     """
-    p, t = np.asarray(probabilities, np.float64), np.asarray(stated, np.float64)
-    called = p >= np.asarray(thresholds, np.float64)
-    known, present = np.isfinite(t), t == 1
-    measured = measured_findings(t)
+    everything = np.asarray(stated, np.float64)
+    measured = measured_findings(everything)
     if not measured:
         return {name: Estimate(value=None, note=UNMEASURED) for name in TITLES}
-    statistics = _statistics(p, present, known, called, measured)
+    p, t = np.asarray(probabilities, np.float64)[:, measured], everything[:, measured]
+    called = p >= np.asarray(thresholds, np.float64)[measured]
+    statistics = _statistics(p, t == 1, np.isfinite(t), called)
     sample = resample_findings(t, group_index(groups), rng, resamples) if resamples else None
-    return {name: _estimate(statistic, sample, len(p)) for name, statistic in statistics.items()}
+    averages = {name: _estimate(statistic, sample, len(p)) for name, statistic in statistics.items()}
+    if len(measured) == 1:
+        averages |= {name: Estimate(value=None, note=ONE_MEASURED) for name in TITLES if name.startswith("micro/")}
+    return averages
 
 
 def measured_findings(stated: Floats) -> list[int]:
@@ -125,13 +133,14 @@ def _estimate(statistic: Callable[[Floats], Floats], sample: Resampling | None, 
     return Estimate(value=value if np.isfinite(value) else None, note="interval left out: no resamples were asked for")
 
 
-def _statistics(
-    p: Floats, present: Bools, known: Bools, called: Bools, measured: list[int]
-) -> dict[str, Callable[[Floats], Floats]]:
+def _statistics(p: Floats, present: Bools, known: Bools, called: Bools) -> dict[str, Callable[[Floats], Floats]]:
+    """Return the figures over findings [N, C] that are all measured, as functions of weights [B, N] -> [B]."""
+    findings = range(p.shape[1])
+
     def each(kernel: Callable[[Floats, Bools, Floats], Floats]) -> Callable[[Floats], Floats]:
         def values(weight: Floats) -> Floats:
             return np.stack(
-                [kernel(p[known[:, k], k], present[known[:, k], k], weight[:, known[:, k]]) for k in measured], axis=1
+                [kernel(p[known[:, k], k], present[known[:, k], k], weight[:, known[:, k]]) for k in findings], axis=1
             )
 
         return values
@@ -139,7 +148,7 @@ def _statistics(
     areas, precisions = each(kernels.auroc), each(kernels.average_precision)
 
     def weighted(weight: Floats) -> Floats:
-        share = np.stack([(weight * (present & known)[:, k]).sum(1) for k in measured], axis=1)
+        share = np.stack([(weight * (present & known)[:, k]).sum(1) for k in findings], axis=1)
         return np.asarray((areas(weight) * share).sum(1) / share.sum(1))
 
     rows, columns = np.nonzero(known)
@@ -153,9 +162,9 @@ def _statistics(
     hits, misses, false = called & present & known, ~called & present & known, called & ~present & known
 
     def f1(weight: Floats) -> Floats:
-        """Return F1 of each measured finding [B, C]; 0 where nothing is called rightly."""
+        """Return F1 of each finding [B, C]; 0 where nothing is called rightly."""
         top, bottom = 2 * weight @ hits, weight @ (2.0 * hits + misses + false)
-        return np.asarray(np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)[:, measured])
+        return np.asarray(np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0))
 
     def micro_f1(weight: Floats) -> Floats:
         top, bottom = (2 * weight @ hits).sum(1), (weight @ (2.0 * hits + misses + false)).sum(1)

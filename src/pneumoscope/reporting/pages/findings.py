@@ -41,10 +41,10 @@ def build_findings_context(evaluation: FindingsEvaluation, card: Card) -> dict[s
         "card": card,
         "finding_rows": rows,
         "not_measured": {display_name(name): why for name, why in evaluation.not_measured.items()},
-        "averages": [(name_figure(key), estimate) for key, estimate in evaluation.averages.items()],
+        "averages": [(name_figure(key), estimate) for key, estimate in evaluation.shown_averages.items()],
         "part_words": sections.name_part(evaluation.part),
         "footnotes": list_footnotes(
-            [[row["auroc"], row["auprc"], row["slope"], row["point"]] for row in rows], evaluation.averages
+            [[row["auroc"], row["auprc"], row["slope"], row["point"]] for row in rows], evaluation.shown_averages
         ),
         "warnings": warn_of_few(evaluation),
     }
