@@ -299,13 +299,31 @@ def test_copies_of_training_images_under_another_name_are_counted(tmp_path):
     def measure():
         return evaluate(load(folder), copies, "all", resamples=200)
 
-    assert measure().training_copies is None
+    unknown = measure()
+    assert unknown.training_copies is None
+    assert any("whether the model was trained on them is not known, since" in stamp for stamp in unknown.stamps)
     write_manifest(trained, tmp_path / "run" / "manifest.parquet")
     counted = measure()
+    assert not any("not known" in stamp for stamp in counted.stamps)
     assert counted.training_copies == 15
     assert any(stamp.startswith("15 images have the SHA-256 of a training image") for stamp in counted.stamps)
     write_manifest(replace(trained, table=trained.table.assign(split="train")), tmp_path / "run" / "manifest.parquet")
     assert measure().training_copies is None  # not the division that the card names
+
+
+def test_images_without_a_part_that_no_training_image_equals_are_not_called_unknown(tmp_path):
+    from pneumoscope.bundle.runtime import load
+
+    (tmp_path / "run").mkdir()
+    trained, others = draw(tmp_path, each=10), draw(tmp_path, each=10)
+    trained = replace(trained, table=trained.table.assign(split="train", sha256="0" * 64))
+    folder = bundles.write_bundle(tmp_path / "run" / "bundle", split_hash=trained.split_hash())
+    write_manifest(trained, tmp_path / "run" / "manifest.parquet")
+    others = replace(others, table=others.table.assign(split=None))
+    measured = evaluate(load(folder), others, "all", resamples=200)
+    assert measured.training_copies == 0
+    (stamp,) = [stamp for stamp in measured.stamps if stamp.startswith("images without a part")]
+    assert stamp == "images without a part: none has the SHA-256 of a training image; changed copies are not counted"
 
 
 def test_the_design_comes_from_the_manifest_or_the_call_and_stands_at_the_figures(model, tmp_path):

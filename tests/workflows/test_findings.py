@@ -27,6 +27,8 @@ from pneumoscope.inference.evaluation import FindingsEvaluation  # noqa: E402
 from pneumoscope.recipes.recipe import Recipe, load_recipe, parse_recipe  # noqa: E402
 from pneumoscope.reporting.model_card import render_model_card  # noqa: E402
 from pneumoscope.reporting.pages.evaluation_page import render_evaluation_page  # noqa: E402
+from pneumoscope.reporting.pages.run_report import render_run_page  # noqa: E402
+from pneumoscope.reporting.record import read_record  # noqa: E402
 from pneumoscope.workflows.audit import audit  # noqa: E402
 from pneumoscope.workflows.evaluate import evaluate  # noqa: E402
 from pneumoscope.workflows.train import Run, train  # noqa: E402
@@ -184,6 +186,23 @@ def test_pages_and_card_show_every_finding(run: Run, model: Model) -> None:
     assert "Figures without a threshold" in report
     assert "Where it names none of its findings, every screen says" in card
     assert "accuracy" not in card.split("## Figures")[0]
+
+
+def test_pages_say_where_the_images_of_findings_come_from(run: Run, model: Model) -> None:
+    measured = run.evaluation
+    assert isinstance(measured, FindingsEvaluation)
+    elsewhere = {
+        name: one.model_copy(update={"by_source": {"jsrt": next(iter(one.by_source.values()))}})
+        for name, one in measured.findings.items()
+    }
+    evaluation = measured.model_copy(update={"findings": elsewhere, "training_copies": 0})
+    evaluation_page = render_evaluation_page(evaluation, model.card)
+    record = replace(read_record(run.folder), evaluation=evaluation)
+    for page in (evaluation_page, render_run_page(record)):
+        text = " ".join(page.split())
+        assert "No source named jsrt trained the model." in text
+        assert "0 images have the SHA-256 of a training image" in text
+    assert "trained the model." not in render_evaluation_page(measured, model.card)
 
 
 def test_predict_writes_a_column_for_each_finding(model: Model, manifest: Manifest) -> None:

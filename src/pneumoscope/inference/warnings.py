@@ -70,8 +70,13 @@ def list_warnings(
         times = "once" if len(earlier) == 1 else f"{len(earlier)} times"
         when = f"first {earlier[0]}, last {earlier[-1]}" if len(earlier) > 1 else f"{earlier[0]}"
         stamps.append(f"test images opened {times} before ({when}): what was chosen since then has seen them")
-    if parts.isna().any():
-        stamps.append("images without a part: whether the model was trained on them is not known")
+    if parts.isna().any() and copies is None:
+        stamps.append(
+            "images without a part: whether the model was trained on them is not known, since the manifest of its "
+            "training is not beside the bundle"
+        )
+    elif parts.isna().any() and not copies:
+        stamps.append("images without a part: none has the SHA-256 of a training image; changed copies are not counted")
     if card.synthetic or chosen.table["source"].str.startswith("synthetic").any():
         stamps.append("synthetic: drawn images, no patients; the figures say nothing about radiographs")
     if failures:

@@ -5,15 +5,13 @@ The name of a source alone says little: the same images come under several names
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from pneumoscope.bundle.card import Card
 from pneumoscope.core.counts import format_count
 from pneumoscope.data.checks.ancestors import DISPLAY, is_known_set, list_shared_origins
+from pneumoscope.inference.evaluation import AnyEvaluation, FindingsEvaluation
 from pneumoscope.reporting.formatting import join_names, list_sources
-
-if TYPE_CHECKING:
-    from pneumoscope.inference.evaluation import Evaluation
 
 
 class Origins(NamedTuple):
@@ -56,10 +54,10 @@ class Origins(NamedTuple):
         return tuple(said)
 
 
-def trace_origins(evaluation: Evaluation, card: Card) -> Origins:
+def trace_origins(evaluation: AnyEvaluation, card: Card) -> Origins:
     """Compare the sources of an evaluation with those that trained the model."""
-    trained = list_sources(card)
-    new = [name for name in evaluation.by_source if name not in trained]
+    trained, measured = list_sources(card), _sources_of(evaluation)
+    new = [name for name in measured if name not in trained]
     shared = []
     for name in new:
         common = {other: list_shared_origins(name, other) for other in trained}
@@ -73,6 +71,10 @@ def trace_origins(evaluation: Evaluation, card: Card) -> Origins:
                 "external."
             )
     unknown = [name for name in dict.fromkeys([*new, *trained]) if not is_known_set(name)] if new else []
-    return Origins(
-        tuple(new), tuple(shared), tuple(unknown), evaluation.training_copies, len(new) == len(evaluation.by_source)
-    )
+    return Origins(tuple(new), tuple(shared), tuple(unknown), evaluation.training_copies, len(new) == len(measured))
+
+
+def _sources_of(evaluation: AnyEvaluation) -> list[str]:
+    """Return the sources whose images are in a figure, each once."""
+    measurements = evaluation.findings.values() if isinstance(evaluation, FindingsEvaluation) else [evaluation]
+    return list(dict.fromkeys(name for one in measurements for name in one.by_source))

@@ -20,7 +20,7 @@ def answer_result_topics(record: Record) -> dict[str, TopicAnswer]:
         else leave_open("figures: none were measured")
     )
     pooled = evaluation is not None and any(one.mean.value is not None for one in evaluation.by_site)
-    origins = None if evaluation is None else trace_origins(evaluation, card)
+    origins = None if record.evaluation is None else trace_origins(record.evaluation, card)
     tested = bool(record.openings) or (evaluation is not None and evaluation.earlier_openings is not None)
 
     # A finding is decided by its own threshold: the matrix of the largest probability says nothing of it.
@@ -44,8 +44,7 @@ def answer_result_topics(record: Record) -> dict[str, TopicAnswer]:
         "external": answer("A site's acceptance is on record.", "openings")
         if "acceptance" in kinds
         else answer(
-            f"Figures of {join_names(origins.new)}: no source of this name, and no known origin of it, trained the "
-            "model. Model and thresholds frozen.",
+            f"Figures of {join_names(origins.new)}. {' '.join(origins.sentences)} Model and thresholds frozen.",
             "results",
         )
         if origins is not None and origins.external

@@ -10,6 +10,7 @@ from pneumoscope.bundle.card import Card
 from pneumoscope.core.labels import display_name
 from pneumoscope.inference.evaluation import FindingsEvaluation
 from pneumoscope.reporting.formatting import list_footnotes, name_figure
+from pneumoscope.reporting.origins import trace_origins
 from pneumoscope.reporting.pages import sections
 from pneumoscope.reporting.pages.base import load_templates
 from pneumoscope.stats.plain_language import few_groups
@@ -42,6 +43,8 @@ def build_findings_context(evaluation: FindingsEvaluation, card: Card) -> dict[s
         "finding_rows": rows,
         "not_measured": {display_name(name): why for name, why in evaluation.not_measured.items()},
         "averages": [(name_figure(key), estimate) for key, estimate in evaluation.shown_averages.items()],
+        "origins": trace_origins(evaluation, card).sentences,
+        "recalibrated": any(one.recalibrated is not None for one in evaluation.findings.values()),
         "part_words": sections.name_part(evaluation.part),
         "footnotes": list_footnotes(
             [[row["auroc"], row["auprc"], row["slope"], row["point"]] for row in rows], evaluation.shown_averages
