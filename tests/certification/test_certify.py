@@ -20,6 +20,7 @@ from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.phantoms.dataset import write_set
 from pneumoscope.export.format import ExportJob
 from pneumoscope.imaging.read import read
+from pneumoscope.stats.comparison.paired import RANKED_ALIKE
 from pneumoscope.workflows.certify import certify
 
 
@@ -59,7 +60,10 @@ def test_a_browser_within_its_limit_passes_and_one_past_it_does_not(
         assert figures.holds is passed is result.passed
     assert json.loads((out / "certificate.json").read_text())["passed"] is False
     page = (out / "certificate.html").read_text()
-    assert "past limits: browser" in page
+    assert "Limit exceeded by browser" in page
+    assert "exceeds the limit" in page
+    assert ">within the limit<" in page or "torch" in result.not_run
+    assert "past" not in page
     listed = (out / "images.csv").read_text().splitlines()
     assert listed[0] == "sha256,file"
     assert len(listed) == 1 + len(manifest)
@@ -202,10 +206,13 @@ def test_changed_decisions_and_the_auroc_are_counted(tmp_path: Path) -> None:
     assert found.flipped_share.value == pytest.approx(0.015)
     assert not found.holds  # 1.5% of the decisions
     assert found.auroc_difference.value == 0  # all three stay below every positive image
+    assert (found.auroc_difference.low, found.auroc_difference.note) == (None, RANKED_ALIKE)
     assert found.largest == pytest.approx(float((0.41 - score[crossing]).max()))
     other = score.copy()
     last_negative, first_positive = np.flatnonzero(~positive)[-1], np.flatnonzero(positive)[0]
     other[[last_negative, first_positive]] = other[[first_positive, last_negative]]
     found = compare_engine("int8", "", answers(other), answers(score), [question], groups, about)
     assert found.auroc_difference.value == pytest.approx(-1 / (100 * 100))  # one of 100 x 100 pairs
+    # A pair that changed its places leaves other images where they are: one image of 100 of either class.
+    assert -0.0005 < found.auroc_difference.low < -1 / (100 * 100) < found.auroc_difference.high < 0.0005
     assert found.holds

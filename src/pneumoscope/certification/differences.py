@@ -14,7 +14,7 @@ from pneumoscope.bundle.prediction import decide
 from pneumoscope.certification.result import INT8_AUROC, INT8_FLIPPED, LARGEST, LARGEST_HALVED
 from pneumoscope.core.labels import display_name
 from pneumoscope.stats.auroc_interval import estimate_auroc
-from pneumoscope.stats.comparison.paired import Scores, compare_paired
+from pneumoscope.stats.comparison.paired import estimate_area_difference
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import estimate_proportion
 from pneumoscope.stats.metrics import group_index
@@ -145,13 +145,8 @@ def _auroc_difference(
     for one in questions:
         if not one.askable:
             continue
-        here = [
-            Scores(np.stack([p, 1 - p], axis=1), 0.5)
-            for p in (each.probabilities[one.known, one.place] for each in (answers, reference))
-        ]
-        truth = np.where(one.positive[one.known], 0, 1)
-        rng = np.random.default_rng(0)
-        found = compare_paired(here[0], here[1], truth, groups[one.known], "auroc", rng=rng).difference
+        ours, theirs = (each.probabilities[one.known, one.place] for each in (answers, reference))
+        found = estimate_area_difference(ours, theirs, one.positive[one.known], groups[one.known])
         if card.multilabel:
             note = "; ".join(filter(None, [f"of {display_name(one.label)}, the largest loss", found.note]))
             found = found.model_copy(update={"note": note})

@@ -6,6 +6,7 @@ from pneumoscope.certification.result import ENGINES, Certificate
 from pneumoscope.core.labels import display_name
 from pneumoscope.reporting.formatting import format_bytes
 from pneumoscope.reporting.pages.base import load_templates
+from pneumoscope.stats.comparison.paired import RANKED_ALIKE
 
 
 def render_certificate_page(certificate: Certificate) -> str:
@@ -19,6 +20,7 @@ def render_certificate_page(certificate: Certificate) -> str:
         c=certificate,
         names={"onnx": "ONNX Runtime, float32 (reference)", **ENGINES},
         target=display_name(certificate.auroc_of) if certificate.auroc_of else "",
+        alike=RANKED_ALIKE,
         size=lambda count: "–" if count is None else format_bytes(count),
     )  # fmt: skip
     return page

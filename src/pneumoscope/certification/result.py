@@ -75,9 +75,9 @@ class Certificate(Frozen):
 
     @property
     def verdict(self) -> str:
-        """Return "within limits", or which engines are past theirs."""
-        past = [ENGINES[one.engine] for one in self.engines if not one.holds]
-        return "within limits" if not past else f"past limits: {', '.join(past)}"
+        """Return "within limits", or which engines exceed theirs."""
+        over = [ENGINES[one.engine] for one in self.engines if not one.holds]
+        return "within limits" if not over else f"limit exceeded by {', '.join(over)}"
 
     def to_json(self) -> str:
         """Return the certificate as the text of certificate.json.

@@ -38,7 +38,7 @@ def certify(
     """Run a bundle in torch, ONNX Runtime, OpenVINO, 8 bits and a browser on the same images: do they agree?
 
     Limits: torch and OpenVINO 1e-4 in probability, a browser 1e-3; 8 bits -.005 in AUROC and 1% of decisions. The exit
-    code is 3 where one is past its limit.
+    code is 3 where one exceeds its limit.
     """
     from pneumoscope.bundle.runtime import load
     from pneumoscope.cli.callbacks import RichCallbacks
@@ -75,8 +75,9 @@ def show(certificate: Certificate) -> None:
 
     from pneumoscope.certification.result import ENGINES
     from pneumoscope.core.labels import DISCLAIMER
+    from pneumoscope.stats.comparison.paired import RANKED_ALIKE
 
-    console = wide_console(150)
+    console = wide_console(160)
     console.print(
         f"[bold]{certificate.model}[/] ({certificate.identity[:12]}) on {certificate.part}: {certificate.images} images"
     )
@@ -95,10 +96,12 @@ def show(certificate: Certificate) -> None:
             f"{one.largest:.1e}",
             f"{one.mean:.1e}",
             f"{one.flipped} of {one.images}, {escape_markup(one.flipped_share)}",
-            escape_markup(one.auroc_difference),
+            f"0, {one.auroc_difference.note}"
+            if one.auroc_difference.note.endswith(RANKED_ALIKE)
+            else escape_markup(one.auroc_difference),
             "–" if cost is None else f"{cost:.1f}",
             one.limit,
-            "[green]within[/]" if one.holds else "[red]past[/]",
+            "[green]within the limit[/]" if one.holds else "[red]exceeds the limit[/]",
         )
     console.print(table)
     for name, why in certificate.not_run.items():

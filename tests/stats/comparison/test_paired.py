@@ -5,11 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import expit, softmax
-from scipy.stats import kstest
+from scipy.stats import kstest, norm, t
 
 from pneumoscope.core.errors import UsageError
 from pneumoscope.stats.comparison import paired_tests
-from pneumoscope.stats.comparison.paired import METRICS, Paired, Scores, compare_all_paired, compare_paired, holm
+from pneumoscope.stats.comparison.paired import (
+    METRICS,
+    RANKED_ALIKE,
+    Paired,
+    Scores,
+    compare_all_paired,
+    compare_paired,
+    estimate_area_difference,
+    holm,
+)
 
 
 def rng(seed=0):
@@ -223,3 +232,41 @@ def test_invalid_comparisons_are_refused():
         compare_paired(good, good, truth + 1, group, "auroc", rng=rng())
     with pytest.raises(ValueError, match="at least 1"):
         compare_paired(good, good, truth, group, "auroc", rng=rng(), resamples=0)
+
+
+def engines(r, images, noise, separation=1.8):
+    """Return the scores of one network in two engines, the second with noise of its own, and which are positive."""
+    positive = np.arange(images) < images // 2
+    score = separation * positive + r.normal(size=images)
+    return score + noise * r.normal(size=images), score, positive
+
+
+def test_the_difference_between_two_engines_has_delongs_limits():
+    a, b, positive = engines(rng(1), 120, 0.3)
+    found = estimate_area_difference(a, b, positive, np.arange(120))
+    wins = [(score[positive][:, None] > score[~positive][None]).astype(float) for score in (a, b)]
+    rows, columns = (np.stack([each.mean(axis=axis) for each in wins]) for axis in (1, 0))
+    contrast = np.array([1, -1])
+    error = np.sqrt(contrast @ (np.cov(rows) / 60 + np.cov(columns) / 60) @ contrast)
+    assert found.value == pytest.approx(wins[0].mean() - wins[1].mean())
+    assert (found.high - found.low) / 2 == pytest.approx(t.ppf(0.975, 59) * error)
+    twice = estimate_area_difference(*(np.repeat(x, 2) for x in (a, b, positive)), np.repeat(np.arange(120), 2))
+    assert (twice.low, twice.high) == pytest.approx((found.low, found.high), abs=1e-3)
+
+
+def test_engines_that_rank_alike_have_no_interval_and_few_groups_neither():
+    _, score, positive = engines(rng(2), 60, 0)
+    alike = estimate_area_difference(score + 1e-6, score, positive, np.arange(60))
+    assert (alike.value, alike.low, alike.high, alike.note) == (0, None, None, RANKED_ALIKE)
+    a, b, positive = engines(rng(2), 12, 1)
+    assert estimate_area_difference(a, b, positive, np.arange(12)).low is None
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.3])
+def test_the_limits_between_engines_hold(noise):
+    true = norm.cdf(1.8 / np.sqrt(2 * (1 + noise**2))) - norm.cdf(1.8 / np.sqrt(2))
+    r, held = rng(3), 0
+    for _ in range(400):
+        found = estimate_area_difference(*engines(r, 250, noise), np.arange(250))
+        held += found.low is not None and found.low <= true <= found.high
+    assert held / 400 > 0.93

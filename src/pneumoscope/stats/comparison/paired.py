@@ -39,6 +39,7 @@ __all__ = [
     "compare_all_paired",
     "compare_paired",
     "delong",
+    "estimate_area_difference",
     "holm",
     "mcnemar",
 ]
@@ -47,7 +48,11 @@ METRICS = tuple(COMPARED)
 
 DISCORDANT = "Wilson limits of the two discordant shares, clustered, combined (Zou & Donner 2008)"
 AREAS = "paired, clustered (Obuchowski 1997), or each AUROC's limits combined (Zou & Donner 2008): the wider"
+PAIRED_AREAS = "paired (DeLong 1988, clustered by Obuchowski 1997), Student's quantile"
+RANKED_ALIKE = "both rank all images alike"
+"""Why the difference of two AUROCs is 0 without an interval."""
 ONE_SIDED = 0.05
+_NO_VARIANCE = 1e-24
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +341,38 @@ def _area_limits(a: Floats, b: Floats, positive: Bools, group: Ints, tail: float
         method=AREAS,
         note=one.note or two.note,
     )
+
+
+def estimate_area_difference(
+    a: Floats, b: Floats, positive: Bools, groups: ArrayLike, *, tail: float = TAIL
+) -> Estimate:
+    """Return the difference a - b of the AUROCs of two scores that hardly differ, with its paired limits alone.
+
+    It is for one network in two engines, or with 8-bit weights. The limits of either AUROC that `compare_paired`
+    combines do not come together where two scores rank alike: at .90 of 60 images they leave .07 on both sides of a
+    difference of 0. With the noise of 8 bits the paired limits alone hold 95 to 99 times in 100, sets without limits
+    left out.
+
+    Args:
+        a: [N] scores.
+        b: [N] scores of the same images.
+        positive: [N] whether the image is of the class; both occur.
+        groups: [N] name of each image's group.
+        tail: Probability outside each limit.
+
+    Returns:
+        The difference. Where every image ranks alike, or a class has fewer than 10 groups, it has no limits.
+    """
+    group = metrics.group_index(groups)
+    gap = auroc_interval.auroc_components(a, positive) - auroc_interval.auroc_components(b, positive)
+    fewest = min(len(np.unique(group[side])) for side in (positive, ~positive))
+    value, variance = float(gap[positive].mean()), auroc_interval.components_variance(gap, positive, group)
+    if variance <= _NO_VARIANCE:
+        return Estimate(value=value, method=PAIRED_AREAS, note="" if value else RANKED_ALIKE)
+    if fewest < FEWEST_GROUPS:
+        return Estimate(value=value, method=PAIRED_AREAS, note=describe_too_few(fewest))
+    reach = float(stdtrit(fewest - 1, 1 - tail)) * math.sqrt(variance)
+    return Estimate(value=value, low=value - reach, high=value + reach, method=PAIRED_AREAS)
 
 
 def _area_test(a: Floats, b: Floats, positive: Bools, images: _Images) -> TestResult:
