@@ -8,9 +8,17 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from pneumoscope.server.reading.agreement import compare_readers, compute_figures, find_newest, find_truth
-from pneumoscope.server.reading.figures import Accuracy, ReadRow, ReferenceRow, SiteFigures, Target
+from pneumoscope.server.reading.agreement import (
+    compare_readers,
+    compute_figures,
+    find_newest,
+    find_truth,
+    measure_likelihoods,
+)
+from pneumoscope.server.reading.figures import Accuracy, ModelCount, ReadRow, ReferenceRow, SiteFigures, Target
 from pneumoscope.server.reading.queries import combine_decisions
+from pneumoscope.server.reading.report import SiteReport, render_lines, render_page
+from pneumoscope.stats.estimates import Estimate
 
 COVID, NORMAL, VIRAL = "covid-19", "normal", "viral-pneumonia"
 TARGET = Target(COVID, {COVID: COVID, NORMAL: NORMAL, VIRAL: VIRAL})
@@ -190,6 +198,43 @@ def test_agreement_by_class_merges_labels_as_the_card_does() -> None:
 
 def _rated(study: int, reader: str, before: float, after: float) -> ReadRow:
     return ReadRow(f"s{study}", f"p{study}", reader, COVID, COVID, {COVID: before}, {COVID: after})
+
+
+def test_the_report_gives_each_readers_auroc_and_says_which_intervals_allow_for_other_readers() -> None:
+    rng = np.random.default_rng(0)
+    rows = [
+        _rated(number, reader, 0.4 * (number % 2 == 0) + rng.random(), 0.6 * (number % 2 == 0) + rng.random())
+        for reader in ("a", "b", "c")
+        for number in range(40)
+    ]
+    references = [ReferenceRow(f"s{number}", "ct", COVID if number % 2 == 0 else NORMAL, 1) for number in range(40)]
+    figures = compute_figures(rows, {}, references, TARGET, rng=np.random.default_rng(0), resamples=200)
+    areas = measure_likelihoods(rows, references, TARGET)
+    model = ModelCount(id="0" * 12, name="small", version="1", answers=0)
+    report = SiteReport(
+        made="2026-05-05T00:00:00+00:00",
+        model=model,
+        operating_point=None,
+        models=(model,),
+        refused=Estimate(value=None),
+        figures=figures,
+        reader_areas=areas,
+    )
+    assert figures.reader_study is not None
+    assert [(one.unaided.value, one.aided.value) for one in areas] == [
+        pytest.approx((one.first, one.second)) for one in figures.reader_study.by_reader
+    ]
+    assert sorted(one.reader for one in areas) == ["a", "b", "c"]
+    for text in ("\n".join(render_lines(report)), render_page(report)):
+        for one in areas:
+            for area in (one.unaided, one.aided):
+                assert area.low is not None
+                assert f"{area.value:.3f}" in text
+                assert f"{area.low:.3f}" in text
+        assert f"degrees of freedom {figures.reader_study.freedom:.1f}" in text
+        assert "Intervals of agreement, changes, sensitivity and specificity hold for these 3 readers" in text
+        assert "The comparison of likelihoods allows for other readers too." in text
+    assert measure_likelihoods(rows[:1], references, TARGET) == ()
 
 
 def test_readers_are_compared_on_the_studies_that_all_of_them_rated_twice() -> None:

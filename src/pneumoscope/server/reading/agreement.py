@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pneumoscope.bundle.prediction import split_decision
 from pneumoscope.core.labels import absent_name
@@ -24,6 +26,7 @@ from pneumoscope.server.reading.figures import (
     Counts,
     FindingCount,
     ReaderFigures,
+    ReaderLikelihoods,
     ReadRow,
     ReferenceRow,
     SiteFigures,
@@ -32,6 +35,7 @@ from pneumoscope.server.reading.figures import (
     VerifiedShare,
 )
 from pneumoscope.stats.agreement import Agreement, estimate_agreement
+from pneumoscope.stats.auroc_interval import estimate_auroc
 from pneumoscope.stats.comparison.paired import Paired, Scores, compare_paired
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import estimate_proportion
@@ -105,7 +109,7 @@ def compute_figures(
             )
             for reader, own in (_by_reader(reads) if single_readers else {}).items()
         ),
-        warnings=write_caveats(counts, verification, target.primary, known=sum(s != g for s, g in groups.items())),
+        warnings=write_caveats(counts, verification, target.primary, sum(s != g for s, g in groups.items()), study),
     )
 
 
@@ -123,6 +127,50 @@ def compare_readers(reads: Sequence[ReadRow], truth: Mapping[str, bool], primary
     Returns:
         The comparison; None where no verified case of either class was rated both times.
     """
+    ratings = _choose_ratings(reads, truth, primary)
+    return None if ratings is None else compare_modes(ratings.scores, ratings.positive, ratings.groups)
+
+
+def measure_likelihoods(
+    reads: Sequence[ReadRow], references: Iterable[ReferenceRow], target: Target
+) -> tuple[ReaderLikelihoods, ...]:
+    """Return the AUROC of each reader whom `compare_readers` compares, unaided and aided, with its own interval.
+
+    Args:
+        reads: Final reads.
+        references: All reference results, also superseded ones.
+        target: What counts as positive.
+    """
+    studies = {row.study for row in reads}
+    truth, _ = find_truth(find_newest(row for row in references if row.study in studies), target)
+    ratings = _choose_ratings(reads, truth, target.primary)
+    if ratings is None:
+        return ()
+    group = group_index(ratings.groups)
+    return tuple(
+        ReaderLikelihoods(
+            reader=reader,
+            unaided=estimate_auroc(unaided, ratings.positive, group),
+            aided=estimate_auroc(aided, ratings.positive, group),
+        )
+        for reader, unaided, aided in zip(ratings.readers, *ratings.scores, strict=True)
+    )
+
+
+class _Ratings(NamedTuple):
+    """Likelihoods of verified cases that the same readers rated both times."""
+
+    readers: list[str]
+    scores: NDArray[np.float64]
+    """[2, R, N], unaided and aided."""
+    positive: NDArray[np.bool_]
+    """[N]"""
+    groups: list[str]
+    """[N]"""
+
+
+def _choose_ratings(reads: Sequence[ReadRow], truth: Mapping[str, bool], primary: str) -> _Ratings | None:
+    """Return the ratings of the readers and cases that `compare_readers` takes; None where there are none."""
     rated: dict[str, dict[str, tuple[float, float]]] = {}
     groups: dict[str, str] = {}
     for row in reads:
@@ -140,7 +188,9 @@ def compare_readers(reads: Sequence[ReadRow], truth: Mapping[str, bool], primary
     if not chosen:
         return None
     scores = [[[rated[reader][case][mode] for case in cases] for reader in chosen] for mode in (0, 1)]
-    return compare_modes(scores, [truth[case] for case in cases], [groups[case] for case in cases])
+    return _Ratings(
+        chosen, np.array(scores), np.array([truth[case] for case in cases]), [groups[case] for case in cases]
+    )
 
 
 def find_newest(references: Iterable[ReferenceRow]) -> dict[str, dict[str, ReferenceRow]]:

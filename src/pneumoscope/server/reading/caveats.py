@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pneumoscope.core.labels import display_name
 from pneumoscope.server.reading.figures import Counts, Verification, VerifiedShare
+from pneumoscope.stats.reader_study import ReaderStudy
 
 
-def write_caveats(counts: Counts, verification: Verification, primary: str, known: int) -> tuple[str, ...]:
+def write_caveats(
+    counts: Counts, verification: Verification, primary: str, known: int, study: ReaderStudy | None = None
+) -> tuple[str, ...]:
     """Return the caveats, the most important first.
 
     Args:
@@ -14,6 +17,7 @@ def write_caveats(counts: Counts, verification: Verification, primary: str, know
         verification: Which studies have a reference standard.
         primary: The label that the model looks for.
         known: Number of studies whose patient is known.
+        study: The comparison of likelihoods over readers and cases, where there is one.
     """
     caveats = [_describe_verification(counts, verification)]
     if verification.conflicting:
@@ -37,9 +41,11 @@ def write_caveats(counts: Counts, verification: Verification, primary: str, know
             "opinion, and they are no labels."
         )
     if counts.readers:
+        who = "this reader" if counts.readers == 1 else f"these {counts.readers} readers"
+        allows = study is not None and study.difference.low is not None
         caveats.append(
-            f"Intervals hold for {'this reader' if counts.readers == 1 else f'these {counts.readers} readers'}: other "
-            "patients are allowed for, other readers are not."
+            f"Intervals of agreement, changes, sensitivity and specificity hold for {who}: other patients are allowed "
+            f"for, other readers are not.{' The comparison of likelihoods allows for other readers too.' * allows}"
         )
     if counts.studies > known:
         caveats.append(

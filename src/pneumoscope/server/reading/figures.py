@@ -161,6 +161,14 @@ class ReaderFigures(Frozen):
     aided: Accuracy
 
 
+class ReaderLikelihoods(Frozen):
+    """One reader's AUROC of the likelihoods, over the cases that all compared readers rated both times."""
+
+    reader: str = Field(description="pseudonym")
+    unaided: Estimate
+    aided: Estimate
+
+
 class SiteFigures(Frozen):
     """All figures. A read is positive where its conclusion is the model's primary label."""
 

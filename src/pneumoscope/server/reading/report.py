@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 
@@ -14,7 +14,7 @@ from pneumoscope.core.errors import RunError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.labels import DISCLAIMER, display_name
 from pneumoscope.server.inference.models import Catalogue
-from pneumoscope.server.reading.agreement import compute_figures
+from pneumoscope.server.reading.agreement import compute_figures, measure_likelihoods
 from pneumoscope.server.reading.dashboard import (
     SEED,
     choose_model,
@@ -22,7 +22,7 @@ from pneumoscope.server.reading.dashboard import (
     describe_model,
     operating_point,
 )
-from pneumoscope.server.reading.figures import Accuracy, ModelCount, SiteFigures
+from pneumoscope.server.reading.figures import Accuracy, ModelCount, ReaderLikelihoods, SiteFigures
 from pneumoscope.server.reading.period import Period
 from pneumoscope.server.reading.queries import count_answers, find_target, read_rows
 from pneumoscope.server.security.audit_log import record_command
@@ -48,6 +48,9 @@ class SiteReport(Frozen):
     models: tuple[ModelCount, ...] = Field(description="all that answered here")
     refused: Estimate = Field(description="share of the answered images that the model refused")
     figures: SiteFigures
+    reader_areas: tuple[ReaderLikelihoods, ...] = Field(
+        default=(), description="of the readers whose likelihoods are compared, in the order of figures.reader_study"
+    )
 
 
 def make_report(store: Store, catalogue: Catalogue, model: str | None, finding: str | None = None) -> SiteReport:
@@ -84,6 +87,7 @@ def make_report(store: Store, catalogue: Catalogue, model: str | None, finding: 
         figures=compute_figures(
             rows.reads, rows.answers, rows.references, target, rng=np.random.default_rng(SEED)
         ),
+        reader_areas=measure_likelihoods(rows.reads, rows.references, target),
     )  # fmt: skip
 
 
@@ -107,7 +111,7 @@ def render_lines(report: SiteReport) -> list[str]:
         f"{changes.better} for the better, {changes.worse} for the worse.",
         f"  the same {changes.verified_pairs} verified reads, after minus before: sensitivity "
         f"{changes.sensitivity.difference}, specificity {changes.specificity.difference}",
-        *_describe_reader_study(figures.reader_study),
+        *_describe_reader_study(figures.reader_study, report.reader_areas),
         "",
         "Against the reference standard",
         *(_describe_accuracy(name, accuracy) for name, accuracy in figures.accuracy.items()),
@@ -126,15 +130,21 @@ def render_lines(report: SiteReport) -> list[str]:
     return [*lines, "", *(f"! {warning}" for warning in figures.warnings), "", report.disclaimer]
 
 
-def _describe_reader_study(study: ReaderStudy | None) -> list[str]:
+def _describe_reader_study(study: ReaderStudy | None, areas: Sequence[ReaderLikelihoods]) -> list[str]:
     if study is None:
         return []
-    p = "" if study.p_value is None else f", p {study.p_value:.3f}"
+    p = "" if study.p_value is None else f", p {study.p_value:.3f}, {describe_freedom(study)}"
     return [
         f"  likelihoods of {format_count(study.readers, 'reader')} about the same "
         f"{format_count(study.cases, 'verified study', 'verified studies')} ({study.positives} "
-        f"positive): AUROC unaided {study.first}, after {study.second}; difference {study.difference}{p}"
+        f"positive): AUROC unaided {study.first}, after {study.second}; difference {study.difference}{p}",
+        *(f"    {one.reader}: AUROC unaided {one.unaided}, after {one.aided}" for one in areas),
     ]
+
+
+def describe_freedom(study: ReaderStudy) -> str:
+    """Return the degrees of freedom of the difference, in words; without a limit where the readers gain alike."""
+    return f"degrees of freedom {'without limit' if study.freedom is None else f'{study.freedom:.1f}'}"
 
 
 def render_page(report: SiteReport) -> str:
@@ -154,6 +164,7 @@ def render_page(report: SiteReport) -> str:
         point=_describe_point(report),
         standards=STANDARDS,
         side=side,
+        freedom=describe_freedom,
     )  # fmt: skip
     return content
 
