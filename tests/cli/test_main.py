@@ -6,7 +6,7 @@ import subprocess
 import sys
 from importlib import import_module, util
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 import typer
@@ -153,3 +153,22 @@ def test_a_typer_app_can_be_mounted_too(command: Any) -> None:
 
     command(group)
     assert CliRunner().invoke(main.app, ["act", "two"]).stdout == "second\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("--share=20%", "'20%' is not a number. Write 0.2."),
+        ("--share=much", "'much' is not a number."),
+        ("--count=2.5", "'2.5' is not a whole number."),
+        ("--count=3", "'3': input should be greater than or equal to 40."),
+    ],
+)
+def test_a_bad_value_of_an_option_is_named(command: Any, written: str, said: str) -> None:
+    def act(share: float = 0.5, count: Annotated[int, typer.Option(min=40)] = 50) -> None:
+        typer.echo(f"{share} {count}")
+
+    command(act)
+    done = CliRunner().invoke(main.app, ["act", written])
+    assert done.exit_code == 2
+    assert f"Invalid value for '{written.partition('=')[0]}': {said}" in " ".join(done.stderr.split())

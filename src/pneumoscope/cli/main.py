@@ -132,6 +132,9 @@ class LazyGroup(TyperGroup):
             missing = MissingExtraError(f"pneumoscope {ctx.invoked_subcommand} ({library})", EXTRAS[library])
             _print_error(str(missing))
             raise typer.Exit(missing.exit_code) from error
+        except typer.BadParameter as error:
+            error.message = describe_bad_value(error)
+            raise
         except BrokenPipeError:  # the reader of the output went away; Click ends the program without a word
             raise
         except Exception as error:
@@ -145,6 +148,27 @@ class LazyGroup(TyperGroup):
             _print_error(for_command_line(f"Stopped by Ctrl-C. {interrupt}".rstrip()))
             raise typer.Exit(INTERRUPTED) from interrupt
 
+
+def describe_bad_value(error: typer.BadParameter) -> str:
+    """Return what is wrong with an option's value, with the value; Typer's own words where they have it already."""
+    errors = getattr(error.__cause__, "errors", None)  # pydantic's, which has not been imported here
+    if errors is None:
+        return str(error.message)
+    first = errors()[0]
+    value, kind = str(first["input"]), str(first["type"])
+    if kind not in NO_NUMBER:
+        return f"{value!r}: {first['msg'][0].lower()}{first['msg'][1:]}."
+    percent, written = value.removesuffix("%"), value.endswith("%")
+    share = f" Write {float(percent) / 100:g}." if written and percent.replace(".", "", 1).isdecimal() else ""
+    return f"{value!r} is not {NO_NUMBER[kind]}.{share}"
+
+
+NO_NUMBER = {
+    "float_parsing": "a number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+}
+"""Pydantic's kind of error -> what a text is not."""
 
 DATABASES = ("sqlite3", "sqlalchemy", "alembic", "psycopg")
 """Libraries whose errors are about a database: out of room, cut short, or of a newer version."""
