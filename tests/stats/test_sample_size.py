@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.special import expit
+from scipy.stats import binom
 
 from pneumoscope.stats import kernels
 from pneumoscope.stats.auroc_interval import auroc_components
@@ -83,14 +84,34 @@ def test_patients_for_an_auroc_above_a_minimum_are_those_of_proc() -> None:
 def test_no_number_of_patients_proves_more_than_there_is() -> None:
     assert cases_for_least_auroc(0.8, 0.8, 1) is None
     assert patients_for_least_share(0.9, 0.9) is None
+    assert patients_for_least_share(0.999, 0.001) == 1
 
 
 @pytest.mark.parametrize(("share", "least"), [(0.95, 0.85), (0.9, 0.8), (0.6, 0.5)])
-def test_the_lower_limit_of_a_share_reaches_the_minimum_from_that_number_on(share: float, least: float) -> None:
+def test_the_lower_limit_of_a_share_reaches_the_minimum_in_80_of_100_studies(share: float, least: float) -> None:
+    """The authorities are SciPy's binomial distribution, summed over every outcome, and drawn studies."""
     needed = patients_for_least_share(share, least)
     assert needed is not None
-    assert wilson_limits(share, needed, 1.959964)[0] >= least
-    assert wilson_limits(share, needed - 1, 1.959964)[0] < least
+
+    def power(n: int) -> float:
+        seen = np.arange(n + 1)
+        reached = np.array([wilson_limits(k / n, n, 1.959963985)[0] >= least - 1e-12 for k in seen])
+        return float(binom.pmf(seen, n, share)[reached].sum())
+
+    assert power(needed - 1) < 0.8
+    assert all(power(n) >= 0.8 for n in range(needed, needed + 40))
+    drawn = np.random.default_rng(0).binomial(needed, share, 20_000) / needed
+    limits = {x: wilson_limits(x, needed, 1.959964)[0] for x in np.unique(drawn)}
+    assert np.mean([limits[x] >= least for x in drawn]) == pytest.approx(power(needed), abs=0.01)
+
+
+def test_a_share_near_its_minimum_needs_about_what_the_normal_distribution_says() -> None:
+    """The number changes little where the exact sum ends."""
+    below, above = patients_for_least_share(0.904, 0.9), patients_for_least_share(0.9025, 0.9)
+    assert below is not None
+    assert above is not None
+    assert below < 100_000 < above
+    assert above / below == pytest.approx((0.004 / 0.0025) ** 2, rel=0.02)
 
 
 @pytest.mark.parametrize(("share", "width"), [(0.95, 0.1), (0.7, 0.1), (0.5, 0.02), (0.999, 0.05)])

@@ -21,6 +21,8 @@ def test_patients_with_the_disease_are_a_share_of_all() -> None:
     plan = plan_study(auroc=0.85, prevalence=0.25, sensitivity=0.95, least_sensitivity=0.9)
     aim = plan.aims[-1]
     assert (aim.of, aim.total) == ("with", 4 * (aim.needed or 0))
+    assert aim.aim == "a sensitivity surely above 0.9, power .8 where it is 0.95"
+    assert (aim.needed or 0) > 139  # with which the lower limit is reached every other time
     assert plan.to_json()["patients"] == plan.total
 
 

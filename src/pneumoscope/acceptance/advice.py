@@ -16,7 +16,7 @@ from pneumoscope.stats.sample_size import (
     COLLINS,
     OBUCHOWSKI,
     RILEY,
-    WILSON,
+    WILSON_BINOMIAL,
     cases_for_least_auroc,
     expected_linear_predictor,
     patients_for_auroc,
@@ -99,21 +99,21 @@ def advise(plan: PlanFact, expected: Expectation, patients_with: int, patients_w
         entry("a go at all, with disease", least, "with", "nothing is assumed", rule),
         entry("a go at all, without disease", least, "without", "nothing is assumed", rule),
         entry(
-            f"a lower limit of the sensitivity of {minima.sensitivity:g}",
+            f"a lower limit of the sensitivity of {minima.sensitivity:g}, reached 80 times in 100",
             patients_for_least_share(expected.sensitivity, minima.sensitivity),
             "with",
-            f"a sensitivity that comes out as {expected.sensitivity:.3f}",
-            WILSON,
+            f"a sensitivity of {expected.sensitivity:.3f}",
+            WILSON_BINOMIAL,
         ),
     ]
     if expected.specificity is not None:
         sizes.append(
             entry(
-                f"a lower limit of the specificity of {minima.specificity:g}",
+                f"a lower limit of the specificity of {minima.specificity:g}, reached 80 times in 100",
                 patients_for_least_share(expected.specificity, minima.specificity),
                 "without",
-                f"a specificity that comes out as {expected.specificity:.3f}",
-                WILSON,
+                f"a specificity of {expected.specificity:.3f}",
+                WILSON_BINOMIAL,
             )
         )
     sizes.append(

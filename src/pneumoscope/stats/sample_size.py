@@ -1,9 +1,9 @@
 """How many patients a study at a site needs, before and after it is made.
 
-Three questions have an answer in closed form. How precise are calibration and AUROC (Riley et al., Stat Med 2021,
+Three questions have an answer by formula. How precise are calibration and AUROC (Riley et al., Stat Med 2021,
 40:4230)? Is an AUROC surely above a minimum (Obuchowski, Stat Methods Med Res 1998, 7:371)? Is a sensitivity surely
-above a minimum (Wilson's interval turned round)? All count independent patients: several images of one patient tell
-less than as many patients.
+above a minimum (Wilson's interval and the binomial distribution)? All count independent patients: several images of one
+patient tell less than as many patients.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
-from scipy.special import expit, logit, ndtri
+from scipy.special import bdtrc, expit, logit, ndtri
 
 from pneumoscope.stats.auroc_interval import newcombe_variance
 from pneumoscope.stats.intervals import TAIL
@@ -33,9 +33,11 @@ LEAST_PATIENTS = 100
 RILEY = "Riley et al., Stat Med 2021"
 OBUCHOWSKI = "Obuchowski, Stat Methods Med Res 1998"
 WILSON = "Wilson, JASA 1927"
+WILSON_BINOMIAL = "Wilson, JASA 1927; exact binomial power"
 COLLINS = "Collins et al., Stat Med 2016"
 
 _MOST = 10_000_000
+_LARGE = 100_000
 _NODES = 64
 """Nodes of the Gauss-Hermite quadrature over a normal linear predictor."""
 
@@ -163,14 +165,18 @@ def cases_for_least_auroc(
     return math.ceil(needed**2 - 1e-9)
 
 
-def patients_for_least_share(share: float, least: float, *, tail: float = TAIL) -> int | None:
-    """Return the patients for a share whose lower limit by Wilson reaches a minimum, if it comes out as expected.
+def patients_for_least_share(share: float, least: float, *, power: float = POWER, tail: float = TAIL) -> int | None:
+    """Return the patients from which on a share's lower limit by Wilson reaches a minimum with a given probability.
 
-    Wilson's lower limit is the share m at which |share - m| = z sqrt(m (1 - m) / n) (JASA 1927), solved for n.
+    Wilson's lower limit reaches m where the share seen is at least m + z sqrt(m (1 - m) / n) (JASA 1927). The number
+    seen is binomial, so that its power is a sum of exact probabilities; it goes up and down with n by a step of one
+    patient, and the number returned is the one that no larger n falls below. Over 100,000 patients these steps do not
+    matter, and the normal approximation is taken: ((z_tail sqrt(m (1 - m)) + z_power sqrt(p (1 - p))) / (p - m))^2.
 
     Args:
-        share: What is expected.
+        share: What is expected, p: the true share.
         least: What its lower limit must reach.
+        power: Probability that it does.
         tail: Probability below the lower limit.
 
     Returns:
@@ -178,7 +184,14 @@ def patients_for_least_share(share: float, least: float, *, tail: float = TAIL) 
     """
     if share <= least:
         return None
-    return max(1, math.ceil(float(ndtri(1 - tail)) ** 2 * least * (1 - least) / (share - least) ** 2 - 1e-9))
+    z, spread = float(ndtri(1 - tail)), math.sqrt(least * (1 - least))
+    near = ((z * spread + float(ndtri(power)) * math.sqrt(share * (1 - share))) / (share - least)) ** 2
+    if near > _LARGE:
+        return math.ceil(near - 1e-9)
+    n = np.arange(1, 2 * math.ceil(near) + 1000)
+    fewest = np.ceil(n * least + z * spread * np.sqrt(n) - 1e-9)  # positive ones that the lower limit needs
+    reached = np.where(fewest <= n, bdtrc(np.minimum(fewest, n) - 1, n, share), 0.0)
+    return int(n[reached < power].max(initial=0)) + 1
 
 
 def patients_for_share(share: float, width: float) -> int:

@@ -18,6 +18,7 @@ from pneumoscope.stats.sample_size import (
     OBUCHOWSKI,
     RILEY,
     WILSON,
+    WILSON_BINOMIAL,
     cases_for_least_auroc,
     expected_linear_predictor,
     patients_for_auroc,
@@ -97,7 +98,7 @@ def plan_study(
         specificity: What is expected at the threshold; None: no aim for it.
         width: Of the 95% intervals of AUROC, sensitivity and specificity, from end to end, from .001 on.
         least_auroc: What the lower limit of the AUROC must exceed, with a power of 80%; None: no such aim.
-        least_sensitivity: What the lower limit of the sensitivity must reach if it comes out as expected; None: none.
+        least_sensitivity: What the lower limit of the sensitivity must reach, with a power of 80%; None: no such aim.
         least_specificity: The same of the specificity.
 
     Returns:
@@ -149,7 +150,9 @@ def plan_study(
     if least_auroc is not None:
         ratio = (1 - prevalence) / prevalence
         cases = cases_for_least_auroc(auroc, least_auroc, ratio)
-        aims.append(aim(f"an AUROC surely above {least_auroc:g}, power .8", cases, "with", OBUCHOWSKI))
+        aims.append(
+            aim(f"an AUROC surely above {least_auroc:g}, power .8 where it is {auroc:g}", cases, "with", OBUCHOWSKI)
+        )
     shares: tuple[tuple[str, float | None, float | None, Literal["with", "without"]], ...] = (
         ("sensitivity", sensitivity, least_sensitivity, "with"),
         ("specificity", specificity, least_specificity, "without"),
@@ -164,6 +167,6 @@ def plan_study(
         words = f"an interval of the {name} {width:g} wide around {expected:g}"
         aims.append(aim(words, patients_for_share(expected, width), of, WILSON))
         if least is not None:
-            words = f"a lower limit of the {name} of {least:g}, if it comes out as {expected:g}"
-            aims.append(aim(words, patients_for_least_share(expected, least), of, WILSON))
+            words = f"a {name} surely above {least:g}, power .8 where it is {expected:g}"
+            aims.append(aim(words, patients_for_least_share(expected, least), of, WILSON_BINOMIAL))
     return StudyPlan(prevalence, tuple(aims))
