@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +11,14 @@ import pytest
 from pneumoscope.bundle.body_parts import body_part_of
 from pneumoscope.bundle.card import Population
 from pneumoscope.bundle.frame import trim_frame
-from pneumoscope.bundle.gatekeeper import ANSWERS, GatekeeperAnswer, Thresholds
+from pneumoscope.bundle.gatekeeper import ANSWERS, Gatekeeper, GatekeeperAnswer, Thresholds
+from pneumoscope.bundle.graph_inputs import graph_inputs
 from pneumoscope.bundle.heat import is_active_outside
 from pneumoscope.bundle.lung_shape import measure_lung_shape
-from pneumoscope.bundle.lungs import LungOutlines
+from pneumoscope.bundle.lungs import LungModel, LungOutlines, builtin_lungs
 from pneumoscope.bundle.screening import (
+    Companions,
+    builtin_companions,
     judge_answer,
     judge_facts,
     judge_lungs,
@@ -22,6 +26,9 @@ from pneumoscope.bundle.screening import (
     warn_of,
     warn_of_facts,
 )
+from pneumoscope.core.errors import ImageError
+from pneumoscope.imaging import border
+from pneumoscope.imaging.proportions import LONGEST, STRIP, is_strip
 
 ADULTS = Population(views={"PA": 100}, ages={"adult": 90, "unknown": 10})
 ALL = Population(views={"PA": 100, "L": 20}, ages={"adult": 90, "child": 30})
@@ -134,6 +141,47 @@ def test_a_squeezed_picture_is_refused(shape: tuple[int, int], words: str) -> No
 @pytest.mark.parametrize("shape", [(1000, 2090), (2500, 1000), (1, 1)])
 def test_the_sides_of_real_radiographs_are_accepted(shape: tuple[int, int]) -> None:
     assert judge_sides(shape) == []
+
+
+class _NeverRun:
+    """A graph that must not run."""
+
+    def run(self, *_: object) -> None:
+        raise AssertionError("a graph ran on a strip")
+
+
+def never_run_companions() -> Companions:
+    own = builtin_companions()
+    gatekeeper = Gatekeeper(own.gatekeeper.card, own.gatekeeper.identity, _NeverRun())
+    assert own.lungs is not None
+    return Companions(gatekeeper, LungModel(own.lungs.card, own.lungs.identity, _NeverRun()))
+
+
+@pytest.mark.parametrize("cut_border", [True, False])
+@pytest.mark.parametrize(
+    ("shape", "words"), [((3_000_000, 1), "high as it is wide"), ((2, 3_000_000), "times as wide")]
+)
+def test_a_strip_is_refused_before_a_graph_runs(shape: tuple[int, int], words: str, *, cut_border: bool) -> None:
+    pixels, facts = np.full(shape, 0.5, np.float32), {"body_part": "HAND"}
+    found = never_run_companions().screen(pixels, {}, cut_border=cut_border)
+    assert [finding.code for finding in found.refusals] == ["sides"] and found.outlines is None
+    assert words in found.reason and "a chest is at most 2.5" in found.reason
+    found = never_run_companions().screen(pixels, facts, cut_border=cut_border)
+    assert [finding.code for finding in found.refusals] == ["body-part", "sides"]
+
+
+def test_what_lies_inside_the_border_of_a_strip_is_no_radiograph_either() -> None:
+    assert STRIP * border._LEAST_INSIDE >= LONGEST
+    assert is_strip((1001, 100)) and is_strip((100, 1001))
+    assert not is_strip((1000, 100)) and not is_strip((1, 1))
+
+
+@pytest.mark.parametrize("runs", [lambda pixels: graph_inputs(_NeverRun(), pixels), builtin_lungs().outline])
+def test_no_graph_runs_on_a_strip_without_a_gatekeeper_either(runs: Callable[[np.ndarray], object]) -> None:
+    with pytest.raises(
+        ImageError, match=r"an image of 3000 x 1 pixels: is 3000\.0 times as wide .* more than 10 times"
+    ):
+        runs(np.zeros((1, 3000), np.float32))
 
 
 def outlines(mask: np.ndarray) -> LungOutlines:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from pneumoscope.data.phantoms.phantom import draw
+from pneumoscope.imaging import border
 from pneumoscope.imaging.border import NO_BORDER, Border, find_border
 
 INSIDE = np.random.default_rng(0).random((120, 100), np.float32)
@@ -49,6 +50,12 @@ def test_bars_of_two_greys_around_each_other() -> None:
 def test_a_picture_of_one_grey_has_no_border(grey: float) -> None:
     assert find_border(np.full((60, 80), grey, np.float32)) == NO_BORDER
     assert find_border(np.pad(INSIDE, 300)) == NO_BORDER  # hardly anything would be left
+
+
+def test_the_lines_of_a_strip_are_not_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(border, "_count_flat", None)
+    for shape in ((1, 3_000_000), (3_000_000, 1)):
+        assert find_border(np.full(shape, 0.5, np.float32)) == NO_BORDER
 
 
 @pytest.mark.parametrize("quality", [30, 60, 90])

@@ -26,6 +26,7 @@ from pneumoscope.data.boxes import Box, parse_boxes
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.masks import read_mask
 from pneumoscope.imaging.border import NO_BORDER, Border, find_border
+from pneumoscope.imaging.proportions import check_no_strip
 from pneumoscope.imaging.read import read
 from pneumoscope.stats.kernels import Bools, Ints
 from pneumoscope.stats.metrics import group_index
@@ -217,6 +218,7 @@ class _ReadImage:
         if radiograph.sha256 != item.sha256:
             raise ManifestError(str(item.name), "is not the file that was imported.", "Import the data again.")
         whole = np.asarray(radiograph.pixels, np.float32)
+        check_no_strip(whole.shape, str(item.name))
         # All changes are made inside the border: a cut after them would undo some, such as a black surrounding.
         border = find_border(whole) if self.cut_borders else NO_BORDER
         pixels = np.ascontiguousarray(border.cut(whole))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pneumoscope.bundle.card import OUTPUTS, Card
 from pneumoscope.bundle.lungs import LungOutlines, builtin_lungs
 from pneumoscope.core.errors import BundleError
+from pneumoscope.imaging.proportions import check_no_strip
 
 LUNGS_INPUT = "lungs"
 """The name of a graph's second input, which few have: [N, 1, S, S] float32, the probability of lung by the lungs graph
@@ -29,7 +30,11 @@ def graph_inputs(
 
     Returns:
         ``image`` [1, 1, H, W] and, where the graph takes it, ``lungs`` [1, 1, S, S].
+
+    Raises:
+        ImageError: It is a strip.
     """
+    check_no_strip(pixels.shape)
     inputs = {"image": np.ascontiguousarray(pixels, np.float32)[None, None]}
     if any(item.name == LUNGS_INPUT for item in session.get_inputs()):
         outlines = outlines or builtin_lungs().outline(pixels)

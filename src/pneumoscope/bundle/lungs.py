@@ -24,6 +24,7 @@ from pneumoscope.core.errors import UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.registry import suggestion
 from pneumoscope.imaging.border import NO_BORDER, Border
+from pneumoscope.imaging.proportions import check_no_strip
 from pneumoscope.imaging.read import Radiograph
 from pneumoscope.imaging.read import read as read_radiograph
 from pneumoscope.stats.estimates import Estimate
@@ -241,7 +242,7 @@ class LungModel:
             The outlines; where it sees no lung, their masks are empty.
 
         Raises:
-            ImageError: The file cannot be read.
+            ImageError: The file cannot be read, or the picture is a strip.
             UsageError: The array is no radiograph.
 
         Example:
@@ -251,7 +252,9 @@ class LungModel:
         if isinstance(image, str | Path):
             image = read_radiograph(image)
         pixels = (image if isinstance(image, Radiograph) else as_radiograph(image, "image")).pixels
-        batch = np.ascontiguousarray(border.cut(pixels), np.float32)[None, None]  # [H, W] -> [1, 1, H, W]
+        inside = border.cut(pixels)
+        check_no_strip(inside.shape)
+        batch = np.ascontiguousarray(inside, np.float32)[None, None]  # [H, W] -> [1, 1, H, W]
         (masks,) = self._session.run([OUTPUT], {"image": batch})
         height, width = pixels.shape
         return LungOutlines(masks[0], tuple(self.card.structures), (height, width), border)

@@ -32,9 +32,7 @@ from pneumoscope.core.errors import UsageError
 from pneumoscope.core.labels import ADULT_AGE
 from pneumoscope.imaging.border import NO_BORDER, Border, find_border
 from pneumoscope.imaging.plane import Metadata
-
-LONGEST = 2.5
-"""Most times that one side of a radiograph may be as long as the other; in the sets at hand it is 2.1 at most."""
+from pneumoscope.imaging.proportions import LONGEST, describe_ratio, is_strip, measure_ratio
 
 _FRONTAL_ALONE = "this model has met frontal views alone; send the frontal view"
 _WHOLE = "send the whole radiograph"
@@ -187,8 +185,10 @@ class Companions:
     def _screen(self, pixels: NDArray[np.float32], facts: Metadata, population: Population | None) -> Screening:
         """Return what is known of a picture, without a search for what would free it of a refusal."""
         thresholds = self.gatekeeper.card.thresholds
-        answer = self.gatekeeper.answer(pixels)
         stated = judge_facts(facts, population)
+        if is_strip(pixels.shape):  # a graph would take minutes and gigabytes to say nothing more
+            return Screening((*stated, *judge_sides(pixels.shape)), ())
+        answer = self.gatekeeper.answer(pixels)
         refusals = [*stated, *judge_sides(pixels.shape), *judge_answer(answer, thresholds, facts, population)]
         refusals = [self._check_turn(finding, pixels) for finding in refusals]
         if len(refusals) == len(stated):  # the pixels have nothing against it
@@ -322,11 +322,9 @@ def judge_sides(shape: tuple[int, int]) -> list[ScreeningFinding]:
     Args:
         shape: Height and width in pixels.
     """
-    ratio = max(shape) / min(shape)
-    if ratio <= LONGEST:
+    if measure_ratio(shape) <= LONGEST:
         return []
-    long, short = ("high", "wide") if shape[0] > shape[1] else ("wide", "high")
-    sentence = f"it is {ratio:.1f} times as {long} as it is {short}, and a chest is at most {LONGEST}; {_WHOLE}"
+    sentence = f"it is {describe_ratio(shape)}, and a chest is at most {LONGEST}; {_WHOLE}"
     return [ScreeningFinding("sides", f"{sentence}, with its true proportions")]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import ManifestError
+from pneumoscope.imaging.proportions import check_no_strip
 from pneumoscope.imaging.read import Radiograph, read
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def read_imported(rows: Manifest) -> Iterator[Radiograph]:
         One radiograph a row.
 
     Raises:
-        ImageError: A file cannot be read.
+        ImageError: A file cannot be read, or is a strip, on which no graph runs.
         ManifestError: An image is not the one that was imported.
     """
     table = rows.table
@@ -52,4 +53,5 @@ def read_imported(rows: Manifest) -> Iterator[Radiograph]:
     for path, depth, (source, image, sha256) in zip(rows.paths(), rows.depths(), facts, strict=True):
         radiograph = read(path, depth=depth)
         check_imported(source, image, found=radiograph.sha256, imported=sha256)
+        check_no_strip(radiograph.pixels.shape, f"{source}/{image}")
         yield radiograph

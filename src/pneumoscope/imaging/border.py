@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from pneumoscope.imaging.proportions import is_strip
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -86,8 +88,10 @@ def find_border(pixels: NDArray[np.float32]) -> Border:
         pixels: [H, W] in 0..1, 0 = black.
 
     Returns:
-        Its widths, in pixels.
+        Its widths, in pixels; none of a strip, on which no graph runs.
     """
+    if is_strip(pixels.shape):  # it has too many lines to look at one by one
+        return NO_BORDER
     top = bottom = left = right = 0
     for _ in range(2):  # bars at the sides hide one above them that has another grey
         inside = Border(top, bottom, left, right).cut(pixels)

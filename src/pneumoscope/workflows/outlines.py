@@ -96,11 +96,11 @@ def outline_lungs(
         for path in files:
             try:
                 radiograph = read(path, depth=depth)
+                screening = companions.screen(radiograph.pixels, radiograph.metadata)
+                outlines = screening.outlines or chosen.outline(radiograph, screening.border)
             except PneumoscopeError as error:
                 rows.append(LungRow(path, {}, None, None, None, str(error)))
             else:
-                screening = companions.screen(radiograph.pixels, radiograph.metadata)
-                outlines = screening.outlines or chosen.outline(radiograph, screening.border)
                 picture = None if folder is None else _write(folder, Path(path), radiograph, outlines)
                 areas = {name: round(outlines.area(name), 4) for name in outlines.structures}
                 ratio = None if screening.refusals else outlines.cardiothoracic_ratio

@@ -89,11 +89,8 @@ class InferenceRunner:
         """
         start = time.perf_counter()
         try:
-            result = self.run(model, read(), facts)
-        except ImageError:
-            result = _failure("the stored pixels can't be read, or are not those that were stored")
-            result.values["codes"] = ["image-altered"]
-        except BundleError:
+            result = self._run_on_stored(model, read, facts)
+        except (BundleError, ImageError):
             result = _failure("the model can't be run on this image")
         except PneumoscopeError:
             result = _failure("the model is no longer on this server")
@@ -102,6 +99,15 @@ class InferenceRunner:
             result = _failure(f"an unexpected error ({type(error).__name__})")
         result.values["seconds"] = round(time.perf_counter() - start, 6)
         return result
+
+    def _run_on_stored(self, model: str, read: Callable[[], Pixels], facts: Metadata) -> Result:
+        try:
+            pixels = read()
+        except ImageError:
+            result = _failure("the stored pixels can't be read, or are not those that were stored")
+            result.values["codes"] = ["image-altered"]
+            return result
+        return self.run(model, pixels, facts)
 
     def _load(self, model: InstalledModel) -> Model:
         with self._lock:

@@ -23,6 +23,7 @@ from torch import Tensor
 from pneumoscope.core.errors import ImageError
 from pneumoscope.core.files import atomic_path, cache_folder
 from pneumoscope.imaging.border import find_border
+from pneumoscope.imaging.proportions import check_no_strip
 from pneumoscope.imaging.read import read
 
 SHARD = 512
@@ -66,6 +67,7 @@ def _decode(path: Path, sha256: str, size: int, depth: int | None, *, cut_border
             "Import the data again.",
         )
     pixels = radiograph.pixels
+    check_no_strip(pixels.shape, str(path))
     if cut_borders:
         pixels = np.ascontiguousarray(find_border(pixels).cut(pixels))
     tensor = torch.from_numpy(pixels)[None, None]
@@ -107,7 +109,7 @@ def open_cache(
         advance: Called with the number of images that have become ready.
 
     Raises:
-        ImageError: A file cannot be read, or has changed since the import.
+        ImageError: A file cannot be read, has changed since the import, or is a strip, on which no graph runs.
     """
     folder = folder or cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
