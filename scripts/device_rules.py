@@ -4,7 +4,7 @@ import json
 
 from pneumoscope.bundle import body_parts, chest_layout, frame, lung_parts, lung_shape, screening
 from pneumoscope.core.labels import ADULT_AGE, DISCLAIMER
-from pneumoscope.imaging import border, colour, read
+from pneumoscope.imaging import border, colour, proportions, read
 from pneumoscope.imaging.dicom import decode, tags
 
 
@@ -39,8 +39,9 @@ rules = {
         "noChest": sorted(screening._NO_CHEST_MODALITIES),
         "uprightAgain": screening._UPRIGHT_AGAIN,
         "adultAge": ADULT_AGE,
+        **constants(proportions, "LONGEST", "STRIP"),
         **constants(
-            screening, "LONGEST", "_LATERAL", "_FRONTAL", "_OBLIQUE", "_DECUBITUS", "_MAY_BE_FRAMED", "_MAY_BE_TURNED"
+            screening, "_LATERAL", "_FRONTAL", "_OBLIQUE", "_DECUBITUS", "_MAY_BE_FRAMED", "_MAY_BE_TURNED"
         ),
     },
     "bodyParts": constants(

@@ -1,5 +1,5 @@
 // The flat border around a radiograph, as pneumoscope.imaging.border finds it.
-import { crop, type Plane } from "./picture";
+import { crop, isStrip, type Plane } from "./picture";
 import rules from "./rules.json";
 
 const R = rules.border;
@@ -26,6 +26,7 @@ export function cut(plane: Plane, { top, bottom, left, right }: Border): Plane {
 
 /** Return the flat border of a picture, all 0 where it has none. */
 export function findBorder(plane: Plane): Border {
+  if (isStrip(plane)) return NO_BORDER; // no graph runs on it, and it has too many lines to look at
   let [top, bottom, left, right] = [0, 0, 0, 0];
   for (let pass = 0; pass < 2; pass++) {
     const [above, below] = measurePair(plane, { top, bottom, left, right }, false);

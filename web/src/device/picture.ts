@@ -1,4 +1,5 @@
 // A radiograph in memory, as pneumoscope.imaging has it: float32, 0 = black, 1 = white, row 0 = head.
+import rules from "./rules.json";
 
 /** What a file says about its image; the names are those of pneumoscope.imaging. */
 export type Facts = Record<string, string | number>;
@@ -39,6 +40,11 @@ export class FileProblem extends Error {
     this.code = code;
     this.values = values;
   }
+}
+
+/** Whether a picture is so long that no graph runs on it: a graph would stretch its short side for minutes. */
+export function isStrip({ width, height }: { width: number; height: number }): boolean {
+  return Math.max(width, height) / Math.min(width, height) > rules.screening.strip;
 }
 
 /** Return a plane upright; the same one if there is nothing to turn. */

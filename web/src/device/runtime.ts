@@ -12,7 +12,7 @@ import {
 } from "./bundle";
 import type { Graph } from "./graph";
 import { isActiveOutside, Outlines } from "./lungs";
-import type { Plane, Radiograph } from "./picture";
+import { FileProblem, isStrip, type Plane, type Radiograph } from "./picture";
 import { type Companions, type Screening, screen } from "./screening";
 
 const FINER = 4; // cells of a bordered image's heatmap for each of the graph's, along one side
@@ -108,7 +108,7 @@ export async function classify(
   const names = ["probabilities", "ood", ...(card.heatmap_size ? ["heatmap"] : [])];
   const needsLungs = graph.inputs.includes("lungs");
   // A graph in another worker starts before the image is judged. What it says of a refused image is dropped.
-  const ahead = graph.beside && !needsLungs ? graph.run(inside, names) : null;
+  const ahead = graph.beside && !needsLungs && !isStrip(inside) ? graph.run(inside, names) : null;
   ahead?.catch(() => undefined);
   const screening = !alone && isScreened(card) ? await screener.screen(classifier) : null;
   const outcome: Outcome = {
@@ -122,6 +122,7 @@ export async function classify(
     screening,
   };
   if (screening?.refusals.length) return outcome;
+  if (isStrip(inside)) throw new FileProblem("sides", `${inside.width} x ${inside.height} pixels`);
   let lungs: Plane | undefined;
   if (needsLungs) {
     const outlines = screening?.outlines?.inside ?? (await screener.outline(inside));

@@ -5,7 +5,7 @@ import { type Border, cut, hasBorder, NO_BORDER } from "./border";
 import { trimFrame, turnBack } from "./frame";
 import { hasSeveralChests, isPartOfChest, measureLayout, measureTurn } from "./layout";
 import { type LungShape, measureLungShape, type Outlines } from "./lungs";
-import { type Facts, type Plane, rotateQuarters } from "./picture";
+import { type Facts, isStrip, type Plane, rotateQuarters } from "./picture";
 import { rotate } from "./resample";
 import rules from "./rules.json";
 
@@ -87,9 +87,11 @@ async function screenOnce(
   population: Population | null,
 ): Promise<Screening> {
   const { thresholds } = companions;
+  const stated = judgeFacts(facts, population);
+  if (isStrip(plane))
+    return { refusals: [...stated, ...judgeSides(plane)], warnings: [], outlines: null, border: NO_BORDER };
   const answer = await companions.answer(plane);
   const frontal = answer.probabilities.frontal ?? 0;
-  const stated = judgeFacts(facts, population);
   const judged = [...stated, ...judgeSides(plane), ...judgeAnswer(answer, thresholds, facts, population)];
   const refusals: string[] = [];
   for (const code of judged) refusals.push(await checkTurn(companions, code, plane));
