@@ -61,6 +61,7 @@ def test_the_answer_is_a_table_of_findings(findings_site: Site, new_page: Callab
         said = rows.all_inner_texts()
         assert "0.95 (threshold 0.40)" in said[0] and "0.18 (threshold 0.60)" in said[2]
         assert "Of 100 calibration images with such a score, 90 [70, 98] had Pneumonia." in said[0]
+        assert "had Pneumonia. Of all, 20 of 100 had it." in said[0]
         assert "Not ruled out: present." in said[0] and "Not ruled out: present, absent." in said[1]
         assert "Not ruled out: absent." in said[2]
         page.get_by_role("button", name="Show the heatmap of: Lung nodule").click()

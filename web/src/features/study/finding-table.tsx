@@ -16,10 +16,11 @@ interface Props {
   store: StudyStore;
   prediction: Prediction;
   findings: FindingAnswer[];
+  card: Card;
 }
 
 /** The findings that the model names come first; each group is in the order of the card. */
-export function FindingTable({ store, prediction, findings }: Props) {
+export function FindingTable({ store, prediction, findings, card }: Props) {
   const { select, ownOverlay, problem } = useHeatmap(store, prediction);
   const shape = prediction.result?.heatmap_shape;
   const sorted = [...findings.filter((one) => one.named), ...findings.filter((one) => !one.named)];
@@ -75,7 +76,7 @@ export function FindingTable({ store, prediction, findings }: Props) {
             </tr>
             <tr class="small">
               <td colSpan={shape ? 3 : 2}>
-                {describeRate(one)} {describeSet(one)}
+                {describeRate(one, card)} {describeSet(one)}
               </td>
             </tr>
           </tbody>
@@ -88,9 +89,13 @@ export function FindingTable({ store, prediction, findings }: Props) {
   );
 }
 
-function describeRate({ label, band }: FindingAnswer): string {
+/** What was observed at such a score, beside how common the finding was: a score may mean less than the average. */
+function describeRate({ label, band }: FindingAnswer, card: Card): string {
   const parsed = parseBand(band);
-  return parsed ? describeBand(parsed, labelName(label)) : t("panel.no-band");
+  if (!parsed) return t("panel.no-band");
+  const prior = card.findings?.find((one) => one.name === label)?.prior;
+  const all = prior === undefined ? "" : t("panel.finding-prior", { n: Math.round(100 * prior) });
+  return `${describeBand(parsed, labelName(label))} ${all}`.trim();
 }
 
 /** What the prediction set leaves possible: presence, absence, both or neither; empty where the card has no sets. */

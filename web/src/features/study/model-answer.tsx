@@ -97,7 +97,7 @@ function AnswerBody({
       {result.screened === false && <p class="note">{t("panel.unscreened")}</p>}
       {card.calibrated === false && <p class="note">{t("panel.not-calibrated")}</p>}
       {result.findings ? (
-        <FindingTable store={store} prediction={prediction} findings={result.findings} />
+        <FindingTable store={store} prediction={prediction} findings={result.findings} card={card} />
       ) : (
         <>
           <ScoreEvidence {...scoreProps} />
