@@ -94,7 +94,7 @@ function describeRate({ label, band }: FindingAnswer, card: Card): string {
   const parsed = parseBand(band);
   if (!parsed) return t("panel.no-band");
   const prior = card.findings?.find((one) => one.name === label)?.prior;
-  const all = prior === undefined ? "" : t("panel.finding-prior", { n: Math.round(100 * prior) });
+  const all = prior === undefined ? "" : t("panel.finding-common", { n: Math.round(100 * prior) });
   return `${describeBand(parsed, labelName(label))} ${all}`.trim();
 }
 
