@@ -1,1 +1,0 @@
-function e(e,t){let n=e.findings?.find(e=>e.name===t),r=e.labels?.find(e=>e.name===t);return!n||!r?e:{...e,...n,labels:[r],class_prior:[n.prior],findings:[]}}function t(e){return e.card}export{e as n,t};
