@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { nameAmong } from "./model-names";
 
-test("models that are named alike are told apart by their hash", () => {
+test("the hash separates models that are named alike", () => {
   const make = (identity: string, name: string, version = "1") => ({ identity, name, version });
   const [first, second, other] = [make("0123456789", "lenet"), make("abcdef0123", "lenet"), make("99", "vgg")];
   const all = [first, second, other, make("77", "vgg", "2")];

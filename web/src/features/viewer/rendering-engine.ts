@@ -31,11 +31,12 @@ import type { Window } from "./window";
 
 const SCHEME = "pneumo";
 /**
- * The images of all engines, by Cornerstone's name. A page has one loader for a scheme, and engines overlap: that of the
- * study before may still start or end while the next one draws.
+ * The images of all engines, by Cornerstone's name. A page has one loader for a scheme, and engines overlap: that of
+ * the study before may still start or end while the next one draws.
  */
 const loadedImages = new Map<string, LoadedImage>();
-metaData.addProvider((type: string, imageId: unknown) => findMetadata(type, loadedImages.get(String(imageId))), 1000);
+const facts = (type: string, imageId: unknown) => findMetadata(type, loadedImages.get(String(imageId)));
+metaData.addProvider(facts, 1000);
 imageLoader.registerImageLoader(SCHEME, (imageId) => {
   const loaded = loadedImages.get(imageId);
   if (!loaded) throw new Error(`The engine of ${imageId} was closed.`);
