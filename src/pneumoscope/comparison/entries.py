@@ -290,5 +290,6 @@ def _plan_entry(chosen: ChosenRecipe, manifest: Manifest) -> ComparisonEntry:
         build_unweighted(fitted.recipe)
     except PneumoscopeError as error:
         # The reader first needs to know which of twenty networks it was.
-        raise type(error)(f"{slug}: {error.thing}", error.problem, error.way_out) from error
+        thing = slug if slug.startswith(error.thing) else f"{slug}: {error.thing}"
+        raise type(error)(thing, error.problem, error.way_out) from error
     return ComparisonEntry(slug, fitted.recipe, settings, None if problem else fitted, problem)

@@ -214,16 +214,24 @@ def build(recipe: Recipe) -> Classifier:
     try:
         features = classic.map_size(trunk, channels, size)
     except (RuntimeError, ValueError, AssertionError) as error:
-        raise RecipeError(
-            network.name,
-            f"cannot take {size} x {size} pixels: {str(error).splitlines()[0]}",
-            "Choose a larger input.size.",
-        ) from error
+        raise _impossible_size(network.name, size, error) from error
     head = ClassifierHead(recipe.head, features, recipe.outputs)
     model = Classifier(trunk, head, mean, std, recipe)
     if network.initialisation == "keras":
         classic.initialise_like_keras(model if network.pretrained is None else head)
     return model
+
+
+def _impossible_size(name: str, size: int, error: Exception) -> RecipeError:
+    """Return the error of a network that an image of the recipe's size cannot pass."""
+    cannot, [text, *_] = f"cannot take {size} x {size} pixels", str(error).splitlines()
+    if any(words in text for words in _TOO_SMALL):
+        return RecipeError(name, f"{cannot}: they are too few for its layers.", "Choose a larger input.size.")
+    return RecipeError(name, f"{cannot}: {text.rstrip('.')}.", "Choose another input.size.")
+
+
+_TOO_SMALL = ("too small", "greater than actual input size")
+"""In torch's texts where an image is used up before the last layer; they name a layer, which no user has named."""
 
 
 def count_parameters(model: nn.Module, counting: str) -> int:
