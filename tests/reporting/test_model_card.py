@@ -48,6 +48,17 @@ def test_card_states_question_data_figures_and_warnings(card):
     assert "drawn images" not in text
 
 
+def test_an_interval_that_may_be_short_has_a_mark_and_a_footnote(card):
+    short = Estimate(value=0.9, low=0.8, high=0.95, note="the interval may be too short: 12 groups in a class")
+    [part] = card[0].metrics
+    marked = part.model_copy(update={"metrics": {**part.metrics, "covid-19/auroc": short}})
+    blocks = render_model_card(card[0].model_copy(update={"metrics": (marked,)}), card[1]).split("\n\n")
+    [table] = [block for block in blocks if "0.900 [0.800, 0.950]*" in block]
+    assert table.count("*") == 1
+    assert blocks[blocks.index(table) + 1] == "\\* The interval may be too short: 12 groups in a class."
+    assert not any("too short" in block for block in render_model_card(*card).split("\n\n"))
+
+
 def test_one_band_of_all_scores_is_said_to_mean_nothing(card):
     band = {"low": 0.0, "high": 1.0, "rate": 0.53, "rate_low": 0.37, "rate_high": 0.69, "n": 34}
     text = render_model_card(card[0].model_copy(update={"score_bands": (band,)}), card[1])

@@ -5,7 +5,7 @@ All its content comes from ``card.json``, so that the two cannot differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pneumoscope.bundle.card import Card, PartMetrics, Refusal
 from pneumoscope.bundle.evidence import AcceptanceFact, AuditFact, Opening, filter_stamps, is_audited
@@ -24,6 +24,7 @@ from pneumoscope.reporting.formatting import (
     format_bytes,
     format_time,
     join_names,
+    list_footnotes,
     merge_meanings,
     name_figure,
     name_point,
@@ -258,25 +259,17 @@ def _figures(card: Card) -> list[str]:
         for finding in card.findings:
             for part in finding.metrics:
                 heading = f"### {display_name(finding.name)}, {part.part}"
-                blocks += [
-                    heading,
-                    _describe_part(part),
-                    _table(("figure", "value [95% interval]"), _rows(finding_figures(part.metrics))),
-                ]
+                blocks += [heading, _describe_part(part), *_show_figures(finding_figures(part.metrics))]
         return blocks
     if not card.metrics:
         return [*blocks, "No figures were measured."]
     for part in card.metrics:
-        blocks += [
-            f"### {part.part}",
-            _describe_part(part),
-            _table(("figure", "value [95% interval]"), _rows(part.metrics)),
-        ]
+        blocks += [f"### {part.part}", _describe_part(part), *_show_figures(part.metrics)]
     for source, parts in card.metrics_by_source.items():
         for part in parts:
             headline = {k: v for k, v in part.metrics.items() if v.value is not None and _is_headline(k, card.primary)}
             heading = f"### {part.part}, source {source} only"
-            blocks += [heading, _describe_part(part), _table(("figure", "value [95% interval]"), _rows(headline))]
+            blocks += [heading, _describe_part(part), *_show_figures(headline)]
     return blocks
 
 
@@ -295,8 +288,11 @@ def _describe_part(part: PartMetrics) -> str:
     )
 
 
-def _rows(metrics: dict[str, Estimate]) -> list[tuple[str, str]]:
-    return [(name_figure(key), str(estimate)) for key, estimate in metrics.items()]
+def _show_figures(metrics: Mapping[str, Estimate]) -> list[str]:
+    """Return the table of figures, and below it what its marks mean."""
+    rows = [(name_figure(key), f"{figure}{'*' if figure.may_be_short else ''}") for key, figure in metrics.items()]
+    notes = [note.replace("*", "\\*", 1) for note in list_footnotes(metrics)]  # else a list in Markdown
+    return [_table(("figure", "value [95% interval]"), rows), *notes]
 
 
 def _show_audit(audits: Sequence[AuditFact]) -> list[str]:
@@ -337,8 +333,7 @@ def _list_openings(openings: Sequence[Opening]) -> list[str]:
             + (f" {opening.note}" if opening.note else "")
             + f" This record is {opening.signed or UNSIGNED}."
         )
-        table = _table(("figure", "value [95% interval]"), _rows(opening.headline))
-        blocks += [f"### Opened {format_time(opening.time)}", about, table]
+        blocks += [f"### Opened {format_time(opening.time)}", about, *_show_figures(opening.headline)]
     return blocks
 
 
