@@ -128,6 +128,10 @@ def test_a_card_stands_in_where_no_site_has_accepted_the_model(tmp_path: Path) -
     )
     baseline = baseline_of_card(card)
     assert baseline.shares == {"refusals": (2, 200), "agreement": (190, 200)}
+    one_band = {"low": 0.0, "high": 1.0, "rate": 0.5, "rate_low": 0.3, "rate_high": 0.7, "n": 34}
+    few = baseline_of_card(card.model_copy(update={"score_bands": (one_band,)}))
+    assert few.bands is None
+    assert "no change" in few.missing["scores"]
     assert baseline.bands == ((0.0, 0.5, 1.0), (40, 20))
     assert list(baseline.missing) == ["ood"]
     week = judge_week(MONDAY, replace(rows(50), scores=[0.9] * 50), baseline, level_of_a_test(1, 3))

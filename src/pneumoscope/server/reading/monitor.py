@@ -168,7 +168,9 @@ def baseline_of_card(card: Card) -> Baseline:
         if name not in shares:
             missing[name] = "the card names no calibration images"
     bands = None
-    if card.score_bands:
+    if card.one_band:
+        missing["scores"] = "the card has one band for all scores, in which no change of theirs shows"
+    elif card.score_bands:
         edges = (card.score_bands[0]["low"], *(band["high"] for band in card.score_bands))
         bands = edges, tuple(round(band["n"]) for band in card.score_bands)
     else:
