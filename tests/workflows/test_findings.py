@@ -18,10 +18,11 @@ from pneumoscope.bundle.card import Card, read_card  # noqa: E402
 from pneumoscope.bundle.evidence import AuditFact, is_audited  # noqa: E402
 from pneumoscope.bundle.prediction import decide, split_decision  # noqa: E402
 from pneumoscope.bundle.runtime import Model, load  # noqa: E402
-from pneumoscope.core.errors import RecipeError, UsageError  # noqa: E402
+from pneumoscope.core.errors import ManifestError, RecipeError, UsageError  # noqa: E402
 from pneumoscope.core.labels import absent_name, display_name  # noqa: E402
 from pneumoscope.data.columns import TEXT  # noqa: E402
 from pneumoscope.data.finding_cases import manifest_targets, select_cases  # noqa: E402
+from pneumoscope.data.ledger import ledger_path  # noqa: E402
 from pneumoscope.data.manifest import Manifest, validate, write_manifest  # noqa: E402
 from pneumoscope.inference.evaluation import FindingsEvaluation  # noqa: E402
 from pneumoscope.recipes.recipe import Recipe, load_recipe, parse_recipe  # noqa: E402
@@ -186,6 +187,15 @@ def test_pages_and_card_show_every_finding(run: Run, model: Model) -> None:
     assert "Figures without a threshold" in report
     assert "Where it names none of its findings, every screen says" in card
     assert "accuracy" not in card.split("## Figures")[0]
+
+
+def test_test_images_that_can_measure_nothing_are_not_opened(run: Run, manifest: Manifest, tmp_path: Path) -> None:
+    normal = (manifest.table.label == "normal").to_numpy(bool)
+    path = tmp_path / "m.parquet"
+    write_manifest(manifest.where(normal), path)
+    with pytest.raises(ManifestError, match=r"nothing can be measured: covid-19 \(0 present, \d+ absent\), pneumonia"):
+        evaluate(run.folder, path, "test")
+    assert not ledger_path(path).exists()
 
 
 def test_pages_say_where_the_images_of_findings_come_from(run: Run, model: Model) -> None:

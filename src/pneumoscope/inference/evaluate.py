@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,11 +87,14 @@ def evaluate(
 
     Raises:
         UnknownClassError: A label is in none of the model's classes.
-        ManifestError: The part has no rows, an image is not the one that was imported, or none could be read.
+        ManifestError: The part has no rows, states no finding of a multi-label model both present and absent, an image
+            is not the one that was imported, or none could be read.
         UsageError: Training images without ``allow_train``, test images without ``record``.
     """
     design = design or manifest.design
     chosen, ignored = select_rows(manifest, part, model.card, ignore_other=ignore_other, allow_train=allow_train)
+    if model.card.multilabel:
+        _check_measurable(chosen, part, model.card, ignored)
     own, copies = own_division(model.card, manifest), count_training_copies(model, chosen)
     earlier = _open_test(chosen, model, part, record)
     started = time.perf_counter()
@@ -247,6 +250,29 @@ def select_rows(
     if not len(chosen):
         raise ManifestError(f"{part} of the manifest", "has no image of this model's classes.", "Name another part.")
     return chosen, ignored
+
+
+def _check_measurable(chosen: Manifest, part: str, card: Card, ignored: Mapping[str, int]) -> None:
+    """Check that a finding is stated both present and absent, before any test image is opened.
+
+    Raises:
+        ManifestError: None is.
+    """
+    targets = manifest_targets(chosen, card.label_names)
+    sides = [((column == 1).sum(), (column == 0).sum()) for column in targets.T]
+    if any(present and absent for present, absent in sides):
+        return
+    listed = ", ".join(
+        f"{name} ({present} present, {absent} absent)"
+        for name, (present, absent) in zip(card.label_names, sides, strict=True)
+    )
+    left_out = ", ".join(f"{label} ({format_count(number, 'image')})" for label, number in ignored.items())
+    raise ManifestError(
+        f"{part} of the manifest",
+        f"states no finding of this model both present and absent, so that nothing can be measured: {listed}."
+        + (f" Left out, since they state none of these: {left_out}." if left_out else ""),
+        "Name images of which some have a finding of this model and others do not.",
+    )
 
 
 def _open_test(
