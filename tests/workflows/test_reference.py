@@ -66,18 +66,25 @@ def test_the_claim_is_written_first_and_a_later_margin_is_called_an_afterthought
     assert first.before is True
     assert first.reference == "old 1"
     lines = [json.loads(line) for line in ledger_path(data).read_text().splitlines()]
-    assert [line["claim"] for line in lines] == [first.claim, first.claim]
+    assert [line["claim"] for line in lines] == [first.claim]  # one opening, though it measured two models
+    assert (lines[0]["by"], lines[0]["reference"]) == (load(new).identity, load(old).identity)
     for folder in (new, old):
         model = load(folder)
         (opening,) = evidence.openings(evidence.read(folder, model.identity))
         assert opening.claim == first.claim
+        assert (opening.opening, opening.earlier_openings) == (lines[0]["opening"], 0)
         assert model.identity in opening.claim
     assert "Against old 1" in page.read_text()
     same = evaluate(new, data, "test", reference=old, non_inferiority_margin=["0.1"], resamples=200).non_inferiority
     assert same.before is True
     wider = evaluate(new, data, "test", reference=old, non_inferiority_margin=["0.2"], resamples=200).non_inferiority
     assert wider.before is False
-    assert "4 times" in wider.stated
+    assert "2 times" in wider.stated
+    # Without a ledger the evidence of both bundles counts each opening once.
+    for path in (ledger_path(data), tmp_path / "home" / "openings.ledger.jsonl"):
+        path.unlink()
+    again = evaluate(new, data, "test", reference=old, resamples=200)
+    assert again.earlier_openings == 3
 
 
 def test_sources_are_pooled_and_the_page_draws_them(study, tmp_path) -> None:

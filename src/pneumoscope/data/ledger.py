@@ -121,6 +121,7 @@ def record_opening(
     known: Iterable[KnownOpening] = (),
     number: str = "",
     claim: str = "",
+    reference: str = "",
 ) -> list[KnownOpening]:
     """Append an opening and return the earlier ones that share images with it, oldest first.
 
@@ -132,6 +133,7 @@ def record_opening(
         known: Openings in the bundle's evidence.
         number: The opening's random number, for the evidence to name.
         claim: What is to be shown on these images, with its margin; stated before the first one is measured.
+        reference: Identity of the bundle that is measured beside it in the same opening.
     """
     opened = images if isinstance(images, OpenedImages) else OpenedImages.of(images)
     earlier = find_openings(manifest_path, opened, known)
@@ -146,6 +148,8 @@ def record_opening(
         entry["opening"] = number
     if claim:
         entry["claim"] = claim
+    if reference:
+        entry["reference"] = reference
     if opened.pixels:
         entry |= {"pixels": sorted(opened.pixels), "fingerprints": sorted(opened.fingerprints)}
     line = (json.dumps(entry) + "\n").encode()

@@ -122,6 +122,7 @@ def evaluate(
     if model.card.multilabel:
         _refuse_findings(examples, reference)
     other = None if reference is None else model_of(reference)
+    opening = OpeningRecord((model,) if other is None else (model, other))
     manifest = cases_of(data if isinstance(data, Manifest) else Manifest.read(data, roots), model)
     path = None if isinstance(data, Manifest) else Path(data)
     claim = ""
@@ -146,6 +147,7 @@ def evaluate(
             workers=workers,
             command=command,
             claim=claim,
+            opening=opening,
             callbacks=callbacks,
         )
 
@@ -207,6 +209,51 @@ class MeasuredPart:
     predictions: Sequence[Prediction]
 
 
+class OpeningRecord:
+    """One opening of test images, which stands in the ledger once, however many models it measures.
+
+    Args:
+        models: The models; their evidence says what was opened before, beside the ledgers.
+    """
+
+    def __init__(self, models: Sequence[Model]) -> None:
+        self.models = tuple(models)
+        self.number = new_number()
+        self.images = OpenedImages()
+        self.earlier: Sequence[KnownOpening] | None = None
+
+    def record(
+        self, path: Path, images: OpenedImages, command: str, claim: str, callbacks: Callbacks
+    ) -> Sequence[KnownOpening]:
+        """Write the opening to the ledger, unless it is there already, and return the earlier ones.
+
+        Args:
+            path: The manifest's file.
+            images: The test images.
+            command: How the evaluation was asked for.
+            claim: What is to be shown.
+            callbacks: Told of the opening.
+        """
+        if self.earlier is not None:
+            return self.earlier
+        facts = [fact for one in self.models for fact in evidence.openings(evidence.read(one.folder, one.identity))]
+        # An opening that measured two models is in the evidence of both.
+        known = known_openings({fact.opening or fact.time: fact for fact in facts}.values())
+        by, *others = (one.identity for one in self.models)
+        self.images = images
+        self.earlier = record_opening(
+            path, images, by, command, known=known, number=self.number, claim=claim, reference="".join(others)
+        )
+        callbacks.message(
+            f"Opening {len(images)} test images; written to {ledger_path(path)}; earlier openings: {len(self.earlier)}."
+        )
+        if unnamed := unnamed_openings(facts):
+            callbacks.message(
+                f"Openings in this model's evidence that do not name their images, and are not counted here: {unnamed}."
+            )
+        return self.earlier
+
+
 def measure(
     model: Model,
     manifest: Manifest,
@@ -222,6 +269,7 @@ def measure(
     workers: int | None,
     command: str,
     claim: str = "",
+    opening: OpeningRecord | None = None,
     callbacks: Callbacks = SILENT,
 ) -> MeasuredPart:
     """Measure a bundle on a part; an opening of test images goes to the ledger first and to the evidence afterwards.
@@ -240,34 +288,22 @@ def measure(
         workers: Images at a time.
         command: How the evaluation was asked for.
         claim: What is to be shown, with its margins, for ledger and evidence.
+        opening: Of the test images, where several models are measured on them; None: one of this model alone.
         callbacks: Receive the progress and each opening.
 
     Raises:
         UsageError, ManifestError, LabelError: See `evaluate`.
     """
-    opened = OpenedImages()
-    number = new_number()
-    on_record = evidence.openings(evidence.read(model.folder, model.identity))
+    opening = opening or OpeningRecord((model,))
 
-    def record(images: OpenedImages, identity: str) -> list[KnownOpening]:
-        nonlocal opened
+    def record(images: OpenedImages, identity: str) -> Sequence[KnownOpening]:
         if path is None:
             raise UsageError(
                 f"the part {part!r}",
                 "holds test images, and their ledger lies beside the manifest's file.",
                 "Give the path of the manifest instead of the table.",
             )
-        opened = images
-        known = known_openings(on_record)
-        earlier = record_opening(path, images, identity, command, known=known, number=number, claim=claim)
-        callbacks.message(
-            f"Opening {len(images)} test images; written to {ledger_path(path)}; earlier openings: {len(earlier)}."
-        )
-        if unnamed := unnamed_openings(on_record):
-            callbacks.message(
-                f"Openings in this model's evidence that do not name their images, and are not counted here: {unnamed}."
-            )
-        return earlier
+        return opening.record(path, images, command, claim, callbacks)
 
     predictions: list[Prediction] = []
     task = "measuring"
@@ -287,8 +323,8 @@ def measure(
             progress=lambda done, total: callbacks.progress(task, done, total),
             keep=predictions.append,
         )
-    if len(opened):
-        fact = build_opening(evaluation, model.card, opened, command, number, claim)
+    if len(opening.images):
+        fact = build_opening(evaluation, model.card, opening.images, command, opening.number, claim)
         callbacks.message(f"The opening is evidence about this model: {evidence.append(model.folder, fact)}")
         rewrite_reports(model.folder)
     return MeasuredPart(evaluation, rows_of(manifest, part, model.card), predictions)
