@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from pneumoscope.bundle.card import Card, CheckNote, CheckSummary, LabelDefinition, read_card
@@ -9,6 +11,7 @@ from pneumoscope.bundle.evidence import Fact, Opening
 from pneumoscope.reporting.checklists.answer import TopicAnswer
 from pneumoscope.reporting.checklists.catalogue import CLAIM, TRIPOD_AI
 from pneumoscope.reporting.checklists.fill import answer_topics, fill_checklists
+from pneumoscope.reporting.pages.run_report import render_run_page
 from pneumoscope.reporting.record import Record
 
 bundles = pytest.importorskip("bundles")
@@ -46,6 +49,12 @@ def test_tripod_ai_has_its_27_items_with_their_52_parts_in_order():
     expected = [f"{n}{part}" for n in range(1, 28) for part in PARTS_OF_TRIPOD.get(n, ("",))]
     assert numbers == expected
     assert len(numbers) == 52
+
+
+def test_a_space_stands_between_an_answer_and_its_section(card):
+    page = render_run_page(Record(card, "a" * 64))
+    assert "</a>" in page
+    assert not re.search(r"\S<span class=\"soft small\">", page)
 
 
 def test_every_item_has_an_answer_and_every_answer_an_item(card):
