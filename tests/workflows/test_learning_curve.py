@@ -77,6 +77,11 @@ def test_the_curve_is_asked_about_twice_the_patients_and_the_page_draws_it(resul
     page = (folder / "curve" / "learning-curve.html").read_text()
     assert "<svg" in page
     assert "With 2 times the patients" in page
+    assert result.curve is not None
+    sentence, last = result.sentences()[0], result.points[-1]
+    before = result.curve.at(last.patients)
+    assert twice.gain.value == pytest.approx(twice.figure.value - before)
+    assert f"the curve's own {before:.3f} at {last.patients} patients, where {last.figure.value:.3f} was" in sentence
 
 
 def test_three_times_is_refused_before_anything_is_read(data: Manifest, folder: Path) -> None:

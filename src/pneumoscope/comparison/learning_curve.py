@@ -79,13 +79,17 @@ class LearningCurve(Frozen):
         Returns:
             Sentences, those of the forecasts first.
         """
-        said = []
+        said, last = [], self.points[-1]
         for one in self.forecasts:
+            assert self.curve is not None  # it made the forecasts
+            own, measured = self.curve.at(last.patients), last.figure.value
             low, high = one.gain.low, one.gain.high
             limits = "" if low is None or high is None else f" ({low:+.3f} to {high:+.3f})"
             said.append(
                 f"With {one.times:g} times the patients ({one.patients:,}) the curve expects "
-                f"{name_figure(self.metric)} {one.figure}, a change of {one.gain.value:+.3f}{limits}."
+                f"{name_figure(self.metric)} {one.figure}. That is {one.gain.value:+.3f}{limits} against the curve's "
+                f"own {own:.3f} at {last.patients:,} patients"
+                f"{'' if measured is None else f', where {measured:.3f} was measured'}."
             )
         return (*said, *self.notes)
 
