@@ -9,7 +9,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from pneumoscope.cli import main
 from pneumoscope.core.errors import ImageError, ManifestError
 from pneumoscope.core.files import sha256_of
 from pneumoscope.data.grouping import group_names
@@ -47,6 +49,19 @@ def test_every_image_is_read_hashed_and_grouped(folder: Path) -> None:
     assert table.group["normal/0.png"] == table.group["covid-19/copy.png"]
     assert table.group.nunique() == 8
     assert report.groups == {"image": 7, "near-duplicate cluster": 1}
+
+
+def test_alike_pictures_of_two_patients_are_counted_apart(tmp_path: Path, draw: Draw, monkeypatch: Any) -> None:
+    for number in range(3):
+        draw(tmp_path / f"{number}.png", number)
+    table = tmp_path / "set.csv"
+    table.write_text("image,label,patient_id\n0.png,normal,a\n1.png,normal,b\n2.png,normal,b\n")
+    pairs = [Pair(0, 1, 0.7), Pair(1, 2, 0.7)]
+    monkeypatch.setattr("pneumoscope.data.importing.find_near_duplicates", lambda *_: pairs)
+    more, out = ("--patient-column", "patient_id"), tmp_path / "m.parquet"
+    done = CliRunner().invoke(main.app, ["data", "import", "csv", str(table), *more, "-o", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "2 pairs of near-duplicates, of which patient numbers tell 1 apart." in done.output
 
 
 def test_the_same_picture_with_two_labels_is_reported(folder: Path) -> None:

@@ -215,7 +215,9 @@ def import_(
         typer.echo("  (--json lists every one)")
     for note in report.notes:
         typer.echo(f"Note: {for_command_line(note)}")
-    typer.echo(f"Groups: {group_counts(report.groups)}; {format_count(report.pairs, 'pair')} of near-duplicates.")
+    apart = f", of which patient numbers tell {report.pairs_apart:,} apart" if report.pairs_apart else ""
+    alike = format_count(report.pairs, "pair")
+    typer.echo(f"Groups: {group_counts(report.groups)}; {alike} of near-duplicates{apart}.")
     print_conflicts(report.conflicts)
 
 

@@ -20,7 +20,7 @@ from pneumoscope.core.labels import LabelSet
 from pneumoscope.data.cells import MAX_AGE, CellReader, view_of_tag
 from pneumoscope.data.conflicts import find_conflicts, without_conflicts
 from pneumoscope.data.describe import count_findings
-from pneumoscope.data.grouping import group_names
+from pneumoscope.data.grouping import group_names, plausible_pairs
 from pneumoscope.data.image_scan import Progress, Scan, scan_files, silent
 from pneumoscope.data.manifest import Manifest, validate, with_all_columns
 from pneumoscope.data.masks import describe_stretched_masks, draw_masks, join_masks
@@ -43,6 +43,7 @@ class ImportReport:
         kept: Label -> images.
         dropped: Every file or row that was left out, with its reason.
         pairs: Near-duplicates within the source.
+        pairs_apart: Those of them that patient numbers tell apart: they join no group, and no check counts them.
         groups: Kind of group -> number of groups.
         conflicts: The same picture under different labels, in words.
         notes: Remarks.
@@ -57,6 +58,7 @@ class ImportReport:
     conflicts: tuple[str, ...]
     notes: tuple[str, ...]
     findings: dict[str, dict[str, int]] = field(default_factory=dict)
+    pairs_apart: int = 0
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -77,6 +79,7 @@ class ImportReport:
             "dropped": self.reasons,
             "dropped_files": [{"file": dropped.file, "reason": dropped.reason} for dropped in self.dropped],
             "near_duplicate_pairs": self.pairs,
+            "near_duplicate_pairs_apart": self.pairs_apart,
             "groups": self.groups,
             "label_conflicts": list(self.conflicts),
             "notes": list(self.notes),
@@ -161,6 +164,7 @@ def import_source(
     table = _manifest_table(name, rows, files, reader)
     listing.notes += reader.finish()
     manifest, pairs = build_manifest(table, scan.thumbnails(kept), roots, (), progress, listing.labels)
+    apart = len(pairs) - len(plausible_pairs(manifest.table, pairs))
     conflicts = find_conflicts(manifest, pairs)
     if drop_conflicts and conflicts.rows:
         for row in sorted(conflicts.rows):
@@ -183,6 +187,7 @@ def import_source(
         conflicts=conflicts.sentences,
         notes=tuple(listing.notes),
         findings=count_findings(manifest),
+        pairs_apart=apart,
     )
     return manifest, report
 

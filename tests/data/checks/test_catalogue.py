@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from pneumoscope.data.checks.damage import find_altered, find_blank, find_unread
 from pneumoscope.data.checks.empty_parts import find_empty_parts
 from pneumoscope.data.checks.findings import CHECK_NAMES, Clear, Finding
 from pneumoscope.data.checks.identities import patient_in_name
+from pneumoscope.data.checks.label_probe import Guess
 from pneumoscope.data.checks.leaks import (
     find_copies_within,
     find_duplicates_across_parts,
@@ -24,8 +26,9 @@ from pneumoscope.data.checks.leaks import (
     find_mirrored_conflicts,
     find_patients_across_parts,
 )
-from pneumoscope.data.checks.metadata import guess_label_from_metadata
+from pneumoscope.data.checks.metadata import _verdict, guess_label_from_metadata
 from pneumoscope.data.checks.shared_sources import find_known_ancestors, find_one_source_labels, find_shared_images
+from pneumoscope.stats.estimates import Estimate
 
 Build = Callable[..., CheckContext]
 PLAIN: list[dict[str, Any]] = [{}, {}, {}]
@@ -224,6 +227,14 @@ def test_a_source_that_does_not_predict_the_label_is_clear(context: Build) -> No
     assert outcome.applicable
 
 
+def test_fewer_hits_than_by_chance_are_explained() -> None:
+    guess = Guess(hits=np.zeros(4, np.bool_), balanced=0.4, p=1.0)
+    for high, words in ((0.42, "(p > 0.01); fewer hits than by chance tell no label either"), (0.55, "(p > 0.01).")):
+        numbers = {name: Estimate(value=0.4, low=0.37, high=high) for name in ("all", "borders")}
+        outcome = _verdict({"all": guess, "borders": guess}, numbers, 0.5, 566)
+        assert f"No better than chance {words}" in _expect_clear(outcome).sentence
+
+
 def test_mean_grey_is_reported_and_does_not_confound(context: Build) -> None:
     rows = _cohort(0.0)
     grey = [{"mean": 0.3 + 0.2 * (row["label"] == "normal")} for row in rows]
@@ -278,3 +289,8 @@ def test_a_set_without_pairs_does_not_count_them(context: Build) -> None:
     ]
     one = find_duplicates_across_parts(context(rows, [(0, 2, 0.9)]))
     assert one.sentence == "None of 1 pair of near-duplicates is in two different parts."
+    apart = find_duplicates_across_parts(replace(context(rows, []), apart=3))
+    assert apart.sentence == (
+        "No two are near-duplicates. 3 pairs are alike too, but of different patients by the source's own numbers: not "
+        "counted."
+    )

@@ -51,6 +51,7 @@ class CheckContext:
         pairs: Near-duplicates, without those that patient numbers tell apart.
         mirrored: Pairs of which one picture is the other's mirror image.
         vectors: [N, D] what `pixel_facts` measures of each image; None: not measured.
+        apart: Number of near-duplicates that patient numbers tell apart.
     """
 
     manifest: Manifest
@@ -59,6 +60,7 @@ class CheckContext:
     pairs: tuple[Pair, ...]
     mirrored: tuple[Pair, ...] = ()
     vectors: NDArray[np.float32] | None = None
+    apart: int = 0
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -123,7 +125,8 @@ def build_context(
     labels = manifest.table.label.tolist()
     mapped = tuple((classes or {}).get(label, label) for label in labels)
     pairs = tuple(plausible_pairs(manifest.table, measured.pairs))
-    return CheckContext(manifest, mapped, measured.facts, pairs, tuple(measured.mirrored), measured.vectors)
+    apart = len(measured.pairs) - len(pairs)
+    return CheckContext(manifest, mapped, measured.facts, pairs, tuple(measured.mirrored), measured.vectors, apart)
 
 
 class Measurements(NamedTuple):

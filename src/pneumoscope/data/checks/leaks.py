@@ -43,7 +43,11 @@ def find_duplicates_across_parts(context: CheckContext) -> Finding | Clear:
         key=lambda pair: -pair.similarity,
     )
     if not pairs:
-        return Clear(name=name, sentence=_none_of(len(context.pairs), "near-duplicates", "is in two different parts"))
+        sentence = _none_of(len(context.pairs), "near-duplicates", "is in two different parts")
+        if context.apart:
+            counted = format_count(context.apart, "pair is", "pairs are")
+            sentence += f" {counted} alike too, but of different patients by the source's own numbers: not counted."
+        return Clear(name=name, sentence=sentence)
     exact = context.table.sha256.to_numpy()
     same = sum(exact[pair.first] == exact[pair.second] for pair in pairs)
     return Finding(

@@ -110,7 +110,14 @@ def _verdict(
         f"{chance:.0%}); from the {best} alone {describe_estimate(numbers[best])}."
     )
     if not telling:
-        return Clear(name=NAME, sentence=f"{sentence} No better than chance (p > {P:g}).")
+        high = numbers["all"].high
+        less = ""
+        if high is not None and high < chance:
+            less = (
+                "; fewer hits than by chance tell no label either: a guess that was learnt from other groups misses "
+                "more often where there is nothing to learn"
+            )
+        return Clear(name=NAME, sentence=f"{sentence} No better than chance (p > {P:g}){less}.")
     if not material:
         return Finding(
             name=NAME,
