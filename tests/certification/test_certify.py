@@ -64,6 +64,7 @@ def test_a_browser_within_its_limit_passes_and_one_past_it_does_not(
     assert "exceeds the limit" in page
     assert ">within the limit<" in page or "torch" in result.not_run
     assert "past" not in page
+    assert "images of all parts but test went" in " ".join(page.split())
     listed = (out / "images.csv").read_text().splitlines()
     assert listed[0] == "sha256,file"
     assert len(listed) == 1 + len(manifest)

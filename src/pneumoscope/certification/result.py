@@ -79,6 +79,11 @@ class Certificate(Frozen):
         over = [ENGINES[one.engine] for one in self.engines if not one.holds]
         return "within limits" if not over else f"limit exceeded by {', '.join(over)}"
 
+    @property
+    def part_words(self) -> str:
+        """Which images of the manifest were drawn from, in words."""
+        return "all parts but test" if self.part == "all" else f"the part {self.part}"
+
     def to_json(self) -> str:
         """Return the certificate as the text of certificate.json.
 
@@ -103,6 +108,6 @@ class Certificate(Frozen):
         return (
             html_heading(f"Certificate of {self.model}: {self.verdict}")
             + html_table(head, rows)
-            + html_text(f"{self.images} images of the part {self.part}.")
+            + html_text(f"{self.images} images of {self.part_words}.")
             + html_disclaimer()
         )

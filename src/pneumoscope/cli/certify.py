@@ -28,7 +28,7 @@ def certify(
     ] = None,
     browser: Annotated[Path | None, typer.Option(help="The file that a browser's run wrote.", metavar="FILE")] = None,
     split: Annotated[
-        str, typer.Option(help="validation, calibration, train, or all; never the part test.")
+        str, typer.Option(help="validation, calibration, train, or all: every part but test.")
     ] = "validation",
     images: Annotated[int, typer.Option(min=40, help="Most images.")] = 500,
     roots: Roots = None,
@@ -79,7 +79,8 @@ def show(certificate: Certificate) -> None:
 
     console = wide_console(160)
     console.print(
-        f"[bold]{certificate.model}[/] ({certificate.identity[:12]}) on {certificate.part}: {certificate.images} images"
+        f"[bold]{certificate.model}[/] ({certificate.identity[:12]}) on {certificate.part_words}: "
+        f"{certificate.images} images"
     )
     colour = "green" if certificate.passed else "red"
     console.print(f"[bold {colour}]{certificate.verdict}[/]")
