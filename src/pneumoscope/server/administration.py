@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pneumoscope.core.arguments import argument, check_arguments
+from pneumoscope.core.arguments import argument, check_arguments, quote
 from pneumoscope.core.errors import UsageError
 from pneumoscope.server.dicom.calling.unsent import UnsentResult, find_all_unsent, queue_all_unsent
 from pneumoscope.server.dicom.routing.dry_run import DryRun, check_models, dry_run, find_number
 from pneumoscope.server.dicom.routing.routes import Routes, read_routes
 from pneumoscope.server.dicom.routing.terms import check_terms, note_unknown_decisions, note_unknown_senders
+from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.exports import ReadExport, export_reads
 from pneumoscope.server.reading.monitor import MonitorReport, check_monitor, watch
@@ -290,9 +291,14 @@ def try_routes(settings: Settings, routes: str | Path, study: str) -> list[DryRu
     """
     rules, catalogue = check_routes(routes, settings.models), Catalogue(settings.models)
     with _existing_store(settings) as store:
-        study = find_number(store, study)
-        runs = dry_run(store, catalogue, rules, study)
-        audit_log.record_command(store, "dicom routes", study)
+        try:
+            number = find_number(store, study)
+        except NotFoundError as error:
+            # Who calls this named the study, so that its number tells nobody anything new.
+            problem = f"{quote(study)} is not here, neither by that number nor by that StudyInstanceUID."
+            raise NotFoundError("study", problem) from error
+        runs = dry_run(store, catalogue, rules, number)
+        audit_log.record_command(store, "dicom routes", number)
         return runs
 
 

@@ -16,6 +16,7 @@ from pneumoscope.core.errors import CheckRefusedError, PneumoscopeError, UsageEr
 from pneumoscope.server.administration import check_routes, note_routes, try_routes
 from pneumoscope.server.dicom.receiving.receive import SUCCESS, Sender
 from pneumoscope.server.dicom.routing.routes import ResultFacts, decide, read_routes
+from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.security.audit_log import list_entries
 from pneumoscope.server.settings import DicomSettings, Settings
@@ -220,5 +221,7 @@ def test_a_dry_run_tells_what_would_go_where(settings: Settings, tmp_path: Path)
         shown = CliRunner().invoke(app, ["routes", str(file), "--study", taken.study, *where])
         assert shown.exit_code == 0
         assert shown.output.startswith(f"report of {tiny.card.name}: research\n  drawn: matches; kind report is among")
+        with pytest.raises(NotFoundError, match=r"this study: '1\.2\.3' is not here, neither by that number nor"):
+            try_routes(settings, file, "1.2.3")
         told = CliRunner().invoke(app, ["routes", str(file), "--models", str(settings.models), "--json"])
         assert json.loads(told.output)["destinations"]["research"]["title"] == "ORTHANC"
