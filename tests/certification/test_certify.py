@@ -15,6 +15,7 @@ from pneumoscope.bundle import evidence
 from pneumoscope.bundle.runtime import Model, load
 from pneumoscope.certification.browser import read_browser_run
 from pneumoscope.certification.differences import Answers, Question, compare_engine
+from pneumoscope.certification.result import describe_changed
 from pneumoscope.core.errors import ManifestError, UnusableManifestError, UsageError
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.phantoms.dataset import write_set
@@ -217,3 +218,51 @@ def test_changed_decisions_and_the_auroc_are_counted(tmp_path: Path) -> None:
     # A pair that changed its places leaves other images where they are: one image of 100 of either class.
     assert -0.0005 < found.auroc_difference.low < -1 / (100 * 100) < found.auroc_difference.high < 0.0005
     assert found.holds
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino", "browser"])
+@pytest.mark.parametrize(
+    ("move", "changed", "at_threshold", "holds"),
+    [
+        ("nothing", 0, 0, True),
+        ("probability at its threshold", 1, 1, True),
+        ("score far past its limit", 200, 0, False),  # with exactly the right probabilities
+        ("score at its limit", 1, 1, True),
+        ("score that is no number", 1, 0, False),
+    ],
+)
+def test_no_decision_may_change_with_float32_but_at_a_threshold(
+    tmp_path: Path, engine: str, move: str, changed: int, at_threshold: int, *, holds: bool
+) -> None:
+    path = write_bundle(tmp_path / "b", ("covid-19", "normal"))
+    about = card(path / "model.onnx", ("covid-19", "normal"))
+    threshold, limit = about.operating_point.threshold, about.refusal.ood_threshold
+    score, ood = np.linspace(0.001, 0.999, 200), np.full(200, limit / 2)
+    score[7], ood[8] = threshold + 2e-5, limit * (1 - 2e-5)
+    other, other_ood = score.copy(), ood.copy()
+    if move == "probability at its threshold":
+        other[7] = threshold - 2e-5
+    elif move == "score far past its limit":
+        other_ood[:] = 1e6
+    elif move == "score at its limit":
+        other_ood[8] = limit * (1 + 2e-5)
+    elif move == "score that is no number":
+        other_ood[8] = np.nan
+    question = Question("covid-19", 0, np.ones(200, bool), score > 0.5)
+    given, reference = (Answers(np.stack([p, 1 - p], axis=1), o) for p, o in ((other, other_ood), (score, ood)))
+    found = compare_engine(engine, "", given, reference, [question], np.arange(200).astype(str), about)
+    assert (found.flipped, found.at_threshold, found.holds) == (changed, at_threshold, holds)
+    assert "no decision changed" in found.limit
+    words = describe_changed(found)
+    assert words == f"{changed} of 200" + (" (1 at a threshold)" if at_threshold else "")
+
+
+def test_the_certificates_of_the_shipped_models_still_pass() -> None:
+    for name in ("opacity", "covid"):
+        model = load(name)
+        every = [fact for _, fact in evidence.read(model.folder, model.identity)]
+        every = [fact for _, fact in evidence.read(model.folder, model.identity)]
+        facts = [one for one in every if isinstance(one, evidence.CertificateFact)]
+        assert max(facts, key=lambda one: one.time).passed
+        exact = [one for fact in facts for one in fact.engines if one.engine != "int8"]
+        assert exact and all(one.holds and one.flipped == one.at_threshold == 0 for one in exact)

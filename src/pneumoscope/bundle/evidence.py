@@ -180,6 +180,9 @@ class EngineFigures(Frozen):
     largest: float = Field(description="largest difference in any probability")
     mean: float = Field(description="mean absolute difference in probability")
     flipped: int = Field(description="images with another decision")
+    at_threshold: int = Field(
+        default=0, description="of them those whose scores lie at a threshold, nearer than the limit; of 8 bits none"
+    )
     flipped_share: Estimate
     auroc_difference: Estimate = Field(description="its AUROC less that of ONNX Runtime, paired")
     limit: str = Field(description="what was asked, in words")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,19 +82,26 @@ def compare_engine(
         halved: Whether the engine has float32 weights where the graph stores float16.
     """
     gap = np.abs(answers.probabilities - reference.probabilities)
-    ood = reference.ood if answers.ood is None else answers.ood
-    flipped = decisions(card, answers.probabilities, ood) != decisions(card, reference.probabilities, reference.ood)
+    if answers.ood is None:
+        answers = replace(answers, ood=reference.ood)
+    said, expected = (decisions(card, one.probabilities, one.ood) for one in (answers, reference))
+    flipped = said != expected
     difference = _auroc_difference(answers, reference, questions, groups, card)
-    largest = float(gap.max())
+    largest, at_threshold = float(gap.max()), 0
     if engine == "int8":
         share = float(flipped.mean())
         holds = share <= INT8_FLIPPED and difference.value is not None and difference.value >= INT8_AUROC
         limit = f"AUROC difference at least {INT8_AUROC:g}, at most {100 * INT8_FLIPPED:g}% of decisions changed"
     else:
         most = LARGEST_HALVED if halved else LARGEST[engine]
-        holds = bool(largest <= most)  # False where it is not a number
+        refusal_flipped = flipped & ((said == REFUSED) | (expected == REFUSED))
+        near = np.where(refusal_flipped, _at_refusal(card, answers, reference, most), gap.max(axis=1) <= most)
+        at_threshold = int((flipped & near).sum())
+        # `largest` may be no number, which is past every limit.
+        holds = bool(largest <= most) and at_threshold == int(flipped.sum())
         limit = f"largest difference at most {most:g}"
         limit += " (the graph stores its weights as float16)" if halved else ""
+        limit += "; no decision changed, but where a score lies so near its threshold"
     return EngineFigures(
         engine=engine,
         about=about,
@@ -102,6 +109,7 @@ def compare_engine(
         largest=largest,
         mean=float(gap.mean()),
         flipped=int(flipped.sum()),
+        at_threshold=at_threshold,
         flipped_share=estimate_proportion(flipped, group_index(groups), what="set of images"),
         auroc_difference=difference,
         limit=limit,
@@ -120,6 +128,15 @@ def decisions(card: Card, probabilities: NDArray[np.float64], ood: NDArray[np.fl
     scores = np.full(len(probabilities), -np.inf) if ood is None else ood
     said = [decide(card, row.tolist(), float(score))[0] for row, score in zip(probabilities, scores, strict=True)]
     return np.array([REFUSED if word is None else word for word in said])
+
+
+def _at_refusal(card: Card, answers: Answers, reference: Answers, most: float) -> NDArray[np.bool_]:
+    """Return [N] whether both scores are so near the card's limit that a share ``most`` of it explains a refusal."""
+    limit = card.refusal.ood_threshold
+    if answers.ood is None or reference.ood is None or not np.isfinite(limit):
+        return np.zeros(len(answers.probabilities), np.bool_)
+    gaps = [np.abs(ood - limit) for ood in (answers.ood, reference.ood)]
+    return np.asarray(np.maximum(*gaps) <= most * abs(limit), np.bool_)
 
 
 def measure_auroc(reference: Answers, questions: Sequence[Question], groups: NDArray[np.str_]) -> tuple[Estimate, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pneumoscope.certification.result import ENGINES, Certificate
+from pneumoscope.certification.result import ENGINES, Certificate, describe_changed
 from pneumoscope.core.labels import display_name
 from pneumoscope.reporting.formatting import format_bytes
 from pneumoscope.reporting.pages.base import load_templates
@@ -21,6 +21,7 @@ def render_certificate_page(certificate: Certificate) -> str:
         names={"onnx": "ONNX Runtime, float32 (reference)", **ENGINES},
         target=display_name(certificate.auroc_of) if certificate.auroc_of else "",
         alike=RANKED_ALIKE,
+        changed=describe_changed,
         size=lambda count: "–" if count is None else format_bytes(count),
     )  # fmt: skip
     return page

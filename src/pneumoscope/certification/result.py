@@ -29,7 +29,10 @@ ENGINES: Mapping[str, str] = MappingProxyType(
 """Engine or format that is compared with ONNX Runtime -> its name on the page, in order."""
 
 LARGEST: Mapping[str, float] = MappingProxyType({"torch": 1e-4, "openvino": 1e-4, "browser": 1e-3})
-"""Engine -> largest difference in any probability that it may show."""
+"""Engine -> largest difference in any probability that it may show.
+
+A decision may change only where the scores lie so near a threshold: a probability by this difference, an
+out-of-distribution score by this share of the card's limit."""
 LARGEST_HALVED = 0.01
 """The same for torch where the graph stores its weights as float16 and torch has the float32 ones."""
 INT8_AUROC = -0.005
@@ -98,7 +101,7 @@ class Certificate(Frozen):
             (
                 ENGINES[one.engine],
                 f"{one.largest:.1e}",
-                f"{one.flipped} of {one.images}",
+                describe_changed(one),
                 one.auroc_difference,
                 one.limit,
             )
@@ -111,3 +114,13 @@ class Certificate(Frozen):
             + html_text(f"{self.images} images of {self.part_words}.")
             + html_disclaimer()
         )
+
+
+def describe_changed(figures: EngineFigures) -> str:
+    """Return how many decisions changed, and how many of them at a threshold.
+
+    Args:
+        figures: Of an engine.
+    """
+    there = f" ({figures.at_threshold} at a threshold)" if figures.at_threshold else ""
+    return f"{figures.flipped} of {figures.images}{there}"

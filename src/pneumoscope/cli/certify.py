@@ -73,7 +73,7 @@ def show(certificate: Certificate) -> None:
     from rich import box
     from rich.table import Table
 
-    from pneumoscope.certification.result import ENGINES
+    from pneumoscope.certification.result import ENGINES, describe_changed
     from pneumoscope.core.labels import DISCLAIMER
     from pneumoscope.stats.comparison.paired import RANKED_ALIKE
 
@@ -96,7 +96,7 @@ def show(certificate: Certificate) -> None:
             ENGINES[one.engine],
             f"{one.largest:.1e}",
             f"{one.mean:.1e}",
-            f"{one.flipped} of {one.images}, {escape_markup(one.flipped_share)}",
+            f"{describe_changed(one)}, {escape_markup(one.flipped_share)}",
             f"0, {one.auroc_difference.note}"
             if one.auroc_difference.note.endswith(RANKED_ALIKE)
             else escape_markup(one.auroc_difference),
