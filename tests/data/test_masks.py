@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +12,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pneumoscope.core.errors import ManifestError
+from pneumoscope.core.errors import ImageError, ManifestError
 from pneumoscope.data.importing import import_source
-from pneumoscope.data.masks import check_mask, read_mask
-from pneumoscope.data.source import ImportOptions
+from pneumoscope.data.masks import check_mask, describe_stretched_masks, read_mask
+from pneumoscope.data.pixel_size import pixel_size
+from pneumoscope.data.source import ImportOptions, Row
 from pneumoscope.data.sources import SOURCES
 
 INSIDE = np.zeros((8, 8), np.bool_)
@@ -81,6 +84,45 @@ def test_a_table_that_names_no_mask_is_refused(tmp_path: Path, fault: str, colum
 def test_the_image_itself_is_no_mask(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"row 2, lung_mask: 'image\.png' is the image itself"):
         _import(tmp_path, _lungs(), "lung_mask", mask="image.png")
+
+
+def _write_png_header(path: Path, width: int, height: int) -> None:
+    """Write a PNG that declares a size and holds no pixels."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = b"".join(struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in (header, b"IDAT"))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+
+
+@pytest.mark.parametrize("side", [65_535, 10_001])  # beyond Pillow's own limit, and beyond that of this program alone
+def test_a_mask_whose_header_declares_too_much_is_refused_by_its_name(tmp_path: Path, side: int) -> None:
+    _write_png_header(tmp_path / "mask.png", side, side)
+    message = r"mask\.png: is named as a mask, and its header declares more than 100,000,000 pixels"
+    with pytest.raises(ImageError, match=message):
+        read_mask(tmp_path / "mask.png")
+    rows = [Row("image.png", "normal", "normal", lung_mask="mask.png")]
+    with pytest.raises(ImageError, match=message):
+        describe_stretched_masks(rows, [(64, 64)], tmp_path, {})
+
+
+def test_a_table_names_a_mask_that_is_too_large(tmp_path: Path) -> None:
+    Image.fromarray(RADIOGRAPH).save(tmp_path / "image.png")
+    _write_png_header(tmp_path / "mask.png", 65_535, 65_535)
+    (tmp_path / "t.csv").write_text("image,label,mask\nimage.png,normal,mask.png\n")
+    options = ImportOptions(columns={"lung_mask": "mask"}, mapping={"normal": "normal"})
+    with pytest.raises(ManifestError, match=r"'mask\.png' is named as a mask, and its header declares more than"):
+        import_source(SOURCES.get("csv"), tmp_path / "t.csv", options)
+
+
+def test_the_size_of_an_image_that_declares_too_much_is_refused(tmp_path: Path) -> None:
+    _write_png_header(tmp_path / "a.png", 65_535, 65_535)
+    with pytest.raises(ImageError, match=r"a\.png: its header declares more than the 100,000,000 pixels"):
+        pixel_size(tmp_path / "a.png")
+
+
+def test_an_import_names_a_mask_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "mask.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(ImageError, match=r"mask\.png: is named as a mask and cannot be read"):
+        describe_stretched_masks([Row("a.png", "normal", "normal", lung_mask="mask.png")], [(64, 64)], tmp_path, {})
 
 
 def _import(folder: Path, pixels: NDArray[np.uint8], column: str, mask: str = "mask.png") -> tuple[str, ...]:

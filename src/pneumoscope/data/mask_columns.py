@@ -73,8 +73,9 @@ class MaskColumns:
         for file, (column, where) in self._places.items():
             try:
                 fault = check_mask(file, may_be_empty=column == "ignore_mask")
-            except ImageError:
-                fault = "cannot be read as a picture"
+            except ImageError as error:
+                too_large = error.code == "too-many-pixels"
+                fault = error.problem.removesuffix(".") if too_large else "cannot be read as a picture"
             if fault is not None:
                 bad.append(f"{where}: {quote(file.name)} {fault}")
         if bad:

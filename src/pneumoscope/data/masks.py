@@ -7,7 +7,8 @@ folder of their own, which is a further root of the manifest (``manifest.Manifes
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscope.core.errors import ImageError, ManifestError
+from pneumoscope.core.errors import ImageError, ManifestError, PneumoscopeError
 from pneumoscope.core.files import atomic_path
 from pneumoscope.data.polygons import Outlines, union_mask
 from pneumoscope.data.source import Row, relative_name
-from pneumoscope.imaging.read import MAX_BYTES
+from pneumoscope.imaging.plane import suppress_warnings
+from pneumoscope.imaging.read import MAX_BYTES, MAX_PIXELS
 from pneumoscope.imaging.remote import address_of, read_bytes
 
 KINDS = ("lung", "ignore")
@@ -80,23 +82,49 @@ def _inside(greys: NDArray[Any]) -> NDArray[np.bool_]:
 
 def _read_greys(path: Path) -> NDArray[Any]:
     """Return [H, W]: the brightest of a pixel's colours, 0 where it is transparent, at most 255."""
-    from PIL import Image, UnidentifiedImageError
+    with _open_mask(path) as image:
+        if image.mode in ("P", "PA", "RGB", "RGBA", "LA"):
+            colours = np.asarray(image.convert("RGBA"))
+            opaque: NDArray[np.bool_] = colours[..., 3] >= 128
+            return np.where(opaque, colours[..., :3].max(-1), 0)
+        grey = np.asarray(image if image.mode in ("I", "I;16", "F") else image.convert("L"))
+        return np.minimum(grey, 255) if grey.max(initial=0) > 255 else grey
+
+
+@contextmanager
+def _open_mask(path: Path) -> Iterator[Any]:
+    """Open a mask by Pillow, its header first: a size beyond the limit is refused before anything is decoded.
+
+    Raises:
+        ImageError: It is absent, no readable image (also where that shows as it is decoded), or too large.
+    """
+    from PIL import Image
 
     try:
         address = address_of(path)
-        with Image.open(path if address is None else io.BytesIO(read_bytes(address, MAX_BYTES))) as image:
-            if image.mode in ("P", "PA", "RGB", "RGBA", "LA"):
-                colours = np.asarray(image.convert("RGBA"))
-                opaque: NDArray[np.bool_] = colours[..., 3] >= 128
-                return np.where(opaque, colours[..., :3].max(-1), 0)
-            grey = np.asarray(image if image.mode in ("I", "I;16", "F") else image.convert("L"))
-            return np.minimum(grey, 255) if grey.max(initial=0) > 255 else grey
-    except (OSError, UnidentifiedImageError) as error:
+        with suppress_warnings(), Image.open(path if address is None else _bytes_of(address)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise Image.DecompressionBombError
+            yield image
+    except PneumoscopeError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            str(path),
+            f"is named as a mask, and its header declares more than {MAX_PIXELS:,} pixels, which no mask has here.",
+            "Restore the mask from the source, or save a smaller copy of it under this name.",
+            code="too-many-pixels",
+        ) from error
+    except Exception as error:  # Pillow fails in many ways on damaged files
         raise ImageError(
             str(path),
             "is named as a mask and cannot be read.",
             "Import the source again, or name its folder in `roots`.",
         ) from error
+
+
+def _bytes_of(address: str) -> io.BytesIO:
+    return io.BytesIO(read_bytes(address, MAX_BYTES))
 
 
 def describe_stretched_masks(
@@ -109,20 +137,18 @@ def describe_stretched_masks(
         sizes: Width and height of each image, in pixels, in the same order.
         root: Folder of the images and masks.
         parts: Image -> masks of its single lungs.
-    """
-    from PIL import Image, UnidentifiedImageError
 
+    Raises:
+        ImageError: A mask is no readable image, or too large.
+    """
     stretched = []
     for row, (across, down) in zip(rows, sizes, strict=True):
         names = [name for name in (row.lung_mask, row.heart_mask, row.ignore_mask) if name is not None]
         for file in (*(root / name for name in names), *parts.get(row.image, ())):
             if not file.is_file():
                 continue
-            try:
-                with Image.open(file) as mask:  # its header alone
-                    width, height = mask.size
-            except (OSError, UnidentifiedImageError):
-                continue  # the reader of the mask reports it
+            with _open_mask(file) as mask:  # its header alone
+                width, height = mask.size
             if abs(across * height / (down * width) - 1) > _SAME_SHAPE:
                 name = relative_name(file, root)
                 stretched.append(f"{name} ({width}x{height}) over {across}x{down}")
