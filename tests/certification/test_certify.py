@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -85,6 +87,22 @@ def test_a_folder_that_holds_something_keeps_it(bundle: Path, manifest: Manifest
     (tmp_path / "empty").mkdir()
     certify(bundle, manifest, tmp_path / "empty", part="all")
     assert len(list((tmp_path / "empty").iterdir())) == 3
+
+
+def test_a_certificate_that_cannot_be_written_leaves_nothing_and_the_same_call_works_then(
+    bundle: Path, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    out = tmp_path / "certified"
+    with monkeypatch.context() as patch, pytest.raises(OSError) as caught:
+        patch.setattr("pneumoscope.workflows.certify._write_images", fail)
+        certify(bundle, manifest, out, part="all")
+    assert caught.value.filename == str(out)
+    assert not list(tmp_path.iterdir())
+    certify(bundle, manifest, out, part="all")
+    assert sorted(path.name for path in out.iterdir()) == ["certificate.html", "certificate.json", "images.csv"]
 
 
 def test_an_image_that_was_replaced_after_the_import_is_refused(bundle: Path, tmp_path: Path) -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from pneumoscope.core.errors import UsageError
@@ -38,6 +42,35 @@ def test_an_error_while_writing_names_the_file_and_not_its_temporary_name(tmp_pa
         raise OSError(number, os.strerror(number))
     assert caught.value.filename == str(target)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("inside", [None, "graph/model.ort"])
+@pytest.mark.parametrize("folder_of", [new_folder, draft_folder])
+def test_a_full_disk_names_the_folder_and_not_its_draft(
+    tmp_path: Path, inside: str | None, folder_of: Callable[..., Any]
+) -> None:
+    out = tmp_path / "out"
+    arguments = (out, "an x") if folder_of is new_folder else (out,)
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)) as caught, folder_of(*arguments) as draft:
+        names = () if inside is None else ("source.ort", None, str(draft / inside))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *names)
+    if inside is None:
+        assert caught.value.filename == str(out)
+    else:
+        assert (caught.value.filename, caught.value.filename2) == ("source.ort", str(out / inside))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_array_that_is_written_in_part_is_a_full_disk(tmp_path: Path) -> None:
+    """NumPy's error has neither a number nor a name."""
+    target = tmp_path / "shard.npy"
+    with pytest.raises(OSError, match=os.strerror(errno.ENOSPC)) as caught, atomic_path(target):
+        raise OSError("12288 requested and 4032 written")
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(target))
+    if Path("/dev/full").exists():  # the words are NumPy's own
+        with Path("/dev/full").open("wb", buffering=0) as file, pytest.raises(OSError) as raised:
+            np.zeros(100_000).tofile(file)
+        assert raised.value.errno or re.search("requested and .* written", str(raised.value))
 
 
 def test_what_is_put_into_a_new_folder_during_the_work_stays_and_so_does_the_work(tmp_path: Path) -> None:

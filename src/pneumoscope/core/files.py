@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -34,8 +36,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     except BaseException as error:
         with suppress(OSError):  # a read-only or vanished disk: the first error is the one that matters
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno and error.filename in (None, str(temporary)):
-            error.filename, error.filename2 = str(path), None  # a full disk names no file, the others the temporary one
+        if isinstance(error, OSError):
+            _name_place(error, temporary, path)
         raise
 
 
@@ -57,8 +59,45 @@ def _draft_beside(folder: Path) -> Iterator[Path]:
     draft.mkdir(parents=True)
     try:
         yield draft
+    except OSError as error:
+        if error.filename is not None or error.errno in (None, errno.ENOSPC, errno.EDQUOT):
+            _name_place(error, draft, folder)
+        raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _name_place(error: OSError, temporary: Path, final: Path) -> None:
+    """Let an error name the file or folder that was asked for: a full disk names none, the others the temporary one.
+
+    Args:
+        error: It is changed.
+        temporary: The file or folder that was written.
+        final: What it was to become.
+    """
+    if not error.errno and _WRITTEN_IN_PART.search(str(error)):
+        error.errno, error.strerror = errno.ENOSPC, os.strerror(errno.ENOSPC)
+    if not error.errno:
+        return
+    if error.filename is None:
+        error.filename = str(final)
+        return
+    error.filename = _final_place(error.filename, temporary, final)
+    if error.filename2 is not None:
+        error.filename2 = _final_place(error.filename2, temporary, final)
+        if error.filename2 == error.filename:
+            error.filename2 = None
+
+
+def _final_place(name: Any, temporary: Path, final: Path) -> Any:
+    """Return a name of an error with the temporary file or folder replaced; another name as it is."""
+    if not isinstance(name, str | os.PathLike) or not Path(name).is_relative_to(temporary):
+        return name
+    return str(final / Path(name).relative_to(temporary))
+
+
+_WRITTEN_IN_PART = re.compile(r"\d+ requested and \d+ written")
+"""NumPy's words where a disk is full, in an error without a number."""
 
 
 def check_empty_folder(folder: Path, what: str) -> None:

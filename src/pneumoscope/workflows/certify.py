@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -27,7 +28,7 @@ from pneumoscope.certification.result import Certificate, EngineCost
 from pneumoscope.core.arguments import argument, check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import ManifestError, UnusableManifestError, UsageError
-from pneumoscope.core.files import check_empty_folder, write_text
+from pneumoscope.core.files import check_empty_folder, new_folder, write_text
 from pneumoscope.data.finding_cases import manifest_targets
 from pneumoscope.data.imported_images import read_imported
 from pneumoscope.data.manifest import Manifest
@@ -103,54 +104,54 @@ def certify(
     rows = _choose_rows(data if isinstance(data, Manifest) else Manifest.read(data, roots), whole, part, images, seed)
     hashes = [str(sha256) for sha256 in rows.table["sha256"]]
     shared = None if run is None else match_images(run, hashes, Path(str(browser)), LEAST_IMAGES)
-    if folder is not None:
-        folder.mkdir(parents=True, exist_ok=True)  # a folder that cannot be written shows now, not after the work
-    started = time.perf_counter()
-    engines, not_run = _open_engines(whole, small)
-    if run is None:
-        not_run["browser"] = "no file of a browser's run was given"
-    with callbacks.counting("running the engines", len(rows)) as advance:
-        answers, costs = _run_engines(rows, whole, engines, advance)
-    questions, groups = _questions(rows, whole), rows.table["group"].to_numpy(dtype=str)
-    reference = answers.pop("onnx")
-    figures = [
-        compare_engine(
-            name, engines[name].about, given, reference, questions, groups, whole.card, halved=engines[name].halved
+    # The draft is made before the work: a folder that cannot be written shows now.
+    with nullcontext() if folder is None else new_folder(folder, "a certificate") as draft:
+        started = time.perf_counter()
+        engines, not_run = _open_engines(whole, small)
+        if run is None:
+            not_run["browser"] = "no file of a browser's run was given"
+        with callbacks.counting("running the engines", len(rows)) as advance:
+            answers, costs = _run_engines(rows, whole, engines, advance)
+        questions, groups = _questions(rows, whole), rows.table["group"].to_numpy(dtype=str)
+        reference = answers.pop("onnx")
+        figures = [
+            compare_engine(
+                name, engines[name].about, given, reference, questions, groups, whole.card, halved=engines[name].halved
+            )
+            for name, given in answers.items()
+        ]
+        if run is not None and shared is not None:
+            figures.append(_compare_browser(run, shared, reference, questions, groups, whole))
+            costs["browser"] = _cost_of(run)
+        auroc, label = measure_auroc(reference, questions, groups)
+        result = Certificate(
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            command=command,
+            model=f"{whole.card.name} {whole.card.version}",
+            identity=whole.identity,
+            labels=whole.labels,
+            part=part,
+            data=rows.rows_hash(),
+            images=len(rows),
+            groups=len(np.unique(groups)),
+            group_sentence=group_sentence(rows.group_kind),
+            sources={str(name): int(n) for name, n in rows.table["source"].value_counts().items()},
+            seed=seed,
+            machine=_describe_machine(),
+            auroc=auroc,
+            auroc_of=label,
+            reference=engines["onnx"].about,
+            engines=tuple(figures),
+            costs=costs,
+            not_run=not_run,
+            passed=all(one.holds for one in figures),
+            notes=_notes(rows, whole, figures),
+            seconds=round(time.perf_counter() - started, 1),
         )
-        for name, given in answers.items()
-    ]
-    if run is not None and shared is not None:
-        figures.append(_compare_browser(run, shared, reference, questions, groups, whole))
-        costs["browser"] = _cost_of(run)
-    auroc, label = measure_auroc(reference, questions, groups)
-    result = Certificate(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=command,
-        model=f"{whole.card.name} {whole.card.version}",
-        identity=whole.identity,
-        labels=whole.labels,
-        part=part,
-        data=rows.rows_hash(),
-        images=len(rows),
-        groups=len(np.unique(groups)),
-        group_sentence=group_sentence(rows.group_kind),
-        sources={str(name): int(n) for name, n in rows.table["source"].value_counts().items()},
-        seed=seed,
-        machine=_describe_machine(),
-        auroc=auroc,
-        auroc_of=label,
-        reference=engines["onnx"].about,
-        engines=tuple(figures),
-        costs=costs,
-        not_run=not_run,
-        passed=all(one.holds for one in figures),
-        notes=_notes(rows, whole, figures),
-        seconds=round(time.perf_counter() - started, 1),
-    )
-    if folder is not None:
-        write_text(folder / JSON, result.to_json())
-        write_text(folder / PAGE, render_certificate_page(result))
-        _write_images(folder / IMAGES, rows, hashes)
+        if draft is not None:
+            write_text(draft / JSON, result.to_json())
+            write_text(draft / PAGE, render_certificate_page(result))
+            _write_images(draft / IMAGES, rows, hashes)
     if keep_evidence:
         _keep(result, whole, small, rows, callbacks)
     return result
