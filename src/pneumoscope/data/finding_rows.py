@@ -54,7 +54,8 @@ class PixelBoxes:
 
     def __init__(self) -> None:
         self._boxes: dict[str, list[tuple[float, float, float, float]]] = {}
-        self._clipped = 0
+        self._known: set[tuple[str, str, tuple[float, float, float, float]]] = set()
+        self._clipped = self._repeated = 0
 
     def __contains__(self, image: str) -> bool:
         return image in self._boxes
@@ -67,38 +68,47 @@ class PixelBoxes:
         """Record that somebody looked at an image, and perhaps drew no box."""
         self._boxes.setdefault(image, [])
 
-    def add(self, image: str, cells: tuple[str, str, str, str], where: str) -> None:
-        """Record a box.
+    def add(self, image: str, cells: tuple[str, str, str, str], where: str, finding: str = "") -> None:
+        """Record a box; the same one around the same finding counts once.
 
         Args:
             image: The image that the table names.
             cells: Left, top, width and height in pixels.
             where: The file and row, for the error.
+            finding: What it is around, where the table says so.
 
         Raises:
             ManifestError: A cell is no number, or the box has no area.
         """
         left, top, width, height = _numbers(cells, where)
-        self._add(image, (left, top, left + width, top + height), cells, where)
+        self._add(image, (left, top, left + width, top + height), cells, where, finding)
 
-    def add_corners(self, image: str, cells: tuple[str, str, str, str], where: str) -> None:
-        """Record a box by its corners.
+    def add_corners(self, image: str, cells: tuple[str, str, str, str], where: str, finding: str = "") -> None:
+        """Record a box by its corners, as `add` does.
 
         Args:
             image: The image that the table names.
             cells: Left, top, right and bottom in pixels.
             where: The file and row, for the error.
+            finding: What it is around, where the table says so.
 
         Raises:
             ManifestError: A cell is no number, or the box has no area.
         """
-        self._add(image, _numbers(cells, where), cells, where)
+        self._add(image, _numbers(cells, where), cells, where, finding)
 
-    def _add(self, image: str, corners: tuple[float, float, float, float], cells: Sequence[str], where: str) -> None:
+    def _add(
+        self, image: str, corners: tuple[float, float, float, float], cells: Sequence[str], where: str, finding: str
+    ) -> None:
         left, top, right, bottom = corners
         if not (math.isfinite(sum(corners)) and right > left and bottom > top):
             raise ManifestError(where, f"has the box {quote(', '.join(cells))}.", "A box has an area, in pixels.")
-        self._boxes.setdefault(image, []).append(corners)
+        boxes = self._boxes.setdefault(image, [])
+        if (image, finding, corners) in self._known:
+            self._repeated += 1
+            return
+        self._known.add((image, finding, corners))
+        boxes.append(corners)
 
     def extent(self, image: str) -> tuple[float, float]:
         """Return how far to the right and down the boxes of an image reach, in pixels; 0, 0 without a box."""
@@ -120,13 +130,15 @@ class PixelBoxes:
         return json.dumps(shares)
 
     def notes(self, table: str, images: Collection[str]) -> list[str]:
-        """Return remarks: boxes that were cut, and boxes of images that no row names.
+        """Return remarks: boxes that are there again, those that were cut, and those of images that no row names.
 
         Args:
             table: Name of the table of boxes.
             images: All images that have a row.
         """
         notes = []
+        if self._repeated:
+            notes.append(f"{table} has {self._repeated:,} boxes again that it had before: each counts once")
         if self._clipped:
             notes.append(f"{self._clipped:,} boxes of {table} leave the image: what is outside is cut off")
         if absent := [image for image in self._boxes if image not in images]:

@@ -27,12 +27,15 @@ class ImageIndex:
         """Files that were found only without regard to case."""
         self._exact: dict[str, list[Path]] = {}
         self._folded: dict[str, list[Path]] = {}
+        self._trimmed: dict[str, list[Path]] = {}
         self._stems: dict[str, Path] = {}
         for path in self.files:
             name = path.relative_to(folder).as_posix()
             for key in {name, path.name}:
                 self._exact.setdefault(_normal(key), []).append(path)
                 self._folded.setdefault(_normal(key).casefold(), []).append(path)
+                if key != key.strip():
+                    self._trimmed.setdefault(_normal(key.strip()), []).append(path)
             self._stems.setdefault(_normal(path.stem), path)
         self._bases = tuple(dict.fromkeys(_normal(base.as_posix()) for base in (folder.absolute(), folder.resolve())))
         self._table_folder = None if table is None else _normal(table.resolve().parent.as_posix())
@@ -57,6 +60,9 @@ class ImageIndex:
         for key in keys:
             if files := self._folded.get(key.casefold()):
                 self.other_case += 1
+                return _only(files, name, where)
+        for key in keys:  # a blank before or after the name of a file, which no cell keeps
+            if files := self._trimmed.get(key):
                 return _only(files, name, where)
         return None
 

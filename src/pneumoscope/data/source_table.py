@@ -20,6 +20,7 @@ from pathlib import Path
 from pneumoscope.core.arguments import argument, quote, shorten
 from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.core.registry import suggestion
+from pneumoscope.imaging.files import BROKEN_LINK, is_broken_link
 
 SEPARATORS = (",", ";", "\t", "|")
 _SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -132,6 +133,19 @@ def read_table(path: Path, encoding: str | None = None) -> SourceTable:
     text, notes = _decode(data, path, encoding)
     separator, records = _split(text, path)
     return _check_shape(path, records, separator, notes)
+
+
+def read_optional_table(path: Path) -> SourceTable | None:
+    """Read a CSV file that need not be there; None where nothing has its name.
+
+    Raises:
+        ManifestError: A folder has its name, or a link to what is not there, or it cannot be read: see `read_table`.
+    """
+    if is_broken_link(path):
+        raise ManifestError(str(path), f"is {BROKEN_LINK}.", "Restore the file, or remove the link.")
+    if path.is_dir():
+        raise ManifestError(str(path), "is a folder, not a CSV file.", "Put the file there, or rename the folder.")
+    return read_table(path) if path.exists() else None
 
 
 def _unpack(data: bytes, path: Path) -> bytes:

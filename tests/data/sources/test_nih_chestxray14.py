@@ -78,6 +78,36 @@ def test_boxes_are_shares_of_the_published_size(folder: Path) -> None:
     ]
 
 
+def test_a_box_that_is_there_twice_counts_once_and_the_import_says_so(folder: Path) -> None:
+    before = _scan(folder)
+    row, same_place = BOXES.splitlines()[1], "00000001_001.png,Pneumonia,256,512,128,64,,,"
+    (folder / "BBox_List_2017.csv").write_text(f"{BOXES}{row}\n{row}\n")
+    listing = _scan(folder)
+    assert [row.boxes for row in listing.rows] == [row.boxes for row in before.rows]
+    assert "BBox_List_2017.csv has 2 boxes again that it had before: each counts once" in listing.notes
+    (folder / "BBox_List_2017.csv").write_text(f"{BOXES}{same_place}\n")  # around another finding
+    listing = _scan(folder)
+    assert len(json.loads(listing.rows[1].boxes or "")) == 3
+    assert not any("again" in note for note in listing.notes)
+
+
+@pytest.mark.parametrize(("kind", "words"), [("folder", "is a folder"), ("link", "is a symbolic link to a file that")])
+@pytest.mark.parametrize(
+    ("source", "name"), [("nih-chestxray14", "BBox_List_2017.csv"), ("nih", "rsna.csv")], ids=["boxes", "classes"]
+)
+def test_a_table_that_is_no_file_is_not_taken_for_absent(
+    folder: Path, source: str, name: str, kind: str, words: str
+) -> None:
+    table = folder / name
+    table.unlink(missing_ok=True)
+    if kind == "folder":
+        table.mkdir()
+    else:
+        table.symlink_to(folder / "elsewhere.csv")
+    with pytest.raises(ManifestError, match=rf"{name}: {words}"):
+        SOURCES.get(source).list_images(folder, ImportOptions())
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

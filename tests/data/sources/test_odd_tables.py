@@ -138,6 +138,20 @@ def test_a_file_address_inside_the_folder_is_found(folder: Path, start: str) -> 
     assert [row.image for row in scan(folder, f"image,label\n{start}{path},normal\n").rows] == ["sub/ä b.png"]
 
 
+@pytest.mark.parametrize("cell", ['" lead.png"', "lead.png", " lead.png", '" sub/trail.png "', "trail.png"])
+def test_a_file_whose_name_begins_or_ends_with_a_blank_is_found(folder: Path, cell: str) -> None:
+    """A cell is stripped, and a file's name keeps its blanks."""
+    (folder / " lead.png").touch()
+    (folder / "sub" / "trail.png ").touch()
+    expected = " lead.png" if "lead" in cell else "sub/trail.png "
+    assert [row.image for row in scan(folder, f"image,label\n{cell},normal\n").rows] == [expected]
+
+
+def test_a_file_without_the_blank_goes_first(folder: Path) -> None:
+    (folder / " a.png").touch()
+    assert [row.image for row in scan(folder, "image,label\n a.png,normal\n").rows] == ["a.png"]
+
+
 LONG = "x" * 1_000_000
 CELLS = {"image": "a.png", "label": "normal", "age": "50", "sex": "F", "view": "PA"}
 

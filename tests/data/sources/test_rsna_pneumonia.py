@@ -56,6 +56,14 @@ def test_classes_and_boxes_are_those_of_the_radiologists(folder: Path) -> None:
     }
 
 
+def test_a_box_that_is_there_twice_counts_once_and_the_import_says_so(folder: Path) -> None:
+    row = BOXES.splitlines()[1]
+    (folder / "stage_2_train_labels.csv").write_text(f"{BOXES}{row}\n")
+    listing = _scan(folder)
+    assert listing.rows[0].boxes == "[[0.25, 0.5, 0.125, 0.25], [0.0, 0.0, 0.5, 1.0]]"
+    assert listing.notes == ["stage_2_train_labels.csv has 1 boxes again that it had before: each counts once"]
+
+
 def test_the_number_of_an_image_is_no_patient(folder: Path, tmp_path: Path) -> None:
     manifest, report = import_data("rsna-pneumonia", folder, tmp_path / "m.parquet")
     assert manifest.table.patient_id.isna().all()

@@ -116,6 +116,13 @@ def test_boxes_are_those_of_the_findings_that_count(folder: Path) -> None:
     assert _scan(folder, "any").rows[1].boxes == "[[0.0, 0.0, 0.5, 0.5]]"
 
 
+def test_a_box_that_is_there_twice_counts_once_and_the_import_says_so(folder: Path) -> None:
+    (folder / "annotations_train.csv").write_text(f"{BOXES}{BOXES.splitlines()[1]}\n")
+    listing = _scan(folder)
+    assert listing.rows[0].boxes == "[[0.25, 0.5, 0.5, 0.5], [0.5, 0.5, 0.5, 0.25]]"
+    assert "annotations_train.csv has 1 boxes again that it had before: each counts once" in listing.notes
+
+
 def test_other_rules_of_readers(folder: Path) -> None:
     one = _scan(folder, "any")
     assert _present(one)[:3] == [

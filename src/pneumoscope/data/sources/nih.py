@@ -22,7 +22,7 @@ from pneumoscope.data.boxes import parse_boxes
 from pneumoscope.data.cells import CellReader, cell_text
 from pneumoscope.data.image_index import ImageIndex
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
-from pneumoscope.data.source_table import SourceTable, read_table
+from pneumoscope.data.source_table import SourceTable, read_optional_table, read_table
 from pneumoscope.imaging.files import why_not_image
 
 LICENSE = "public; cite Wang 2017 (and Shih 2019 for the RSNA's classes)"
@@ -172,9 +172,9 @@ def _label(findings: str, where: str) -> str:
 
 def _read_rsna(path: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Return the RSNA's class and boxes, by image that it read; none where the table is not there."""
-    if not path.is_file():
+    table = read_optional_table(path)
+    if table is None:
         return {}, {}
-    table = read_table(path)
     images, classes = (table.cells(name, f"column {name!r}") for name in ("Image Index", "rsna_class"))
     for place, term in enumerate(classes):
         if term.strip() not in RSNA_CLASSES:

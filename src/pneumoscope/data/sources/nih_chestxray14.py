@@ -18,7 +18,7 @@ from pneumoscope.core.registry import suggestion
 from pneumoscope.data.finding_rows import PixelBoxes, stated_label
 from pneumoscope.data.findings import list_findings, write_findings
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source
-from pneumoscope.data.source_table import read_table
+from pneumoscope.data.source_table import read_optional_table
 from pneumoscope.data.sources.nih import FINDINGS, PROVENANCE, list_entries, read_entries, read_terms
 
 LABELS = MappingProxyType(
@@ -73,8 +73,8 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
 def _read_boxes(path: Path) -> PixelBoxes:
     """Return the boxes by image; none where the table is not there."""
     boxes = PixelBoxes()
-    if path.is_file():
-        table = read_table(path)
+    table = read_optional_table(path)
+    if table is not None:
         images, findings, *corners = (
             table.cells(name, f"column {name!r}") for name in ("Image Index", "Finding Label", *_CORNERS)
         )
@@ -87,7 +87,7 @@ def _read_boxes(path: Path) -> PixelBoxes:
                     f"Findings: {', '.join(sorted(_BOXED))}.",
                 )
             left, top, width, height = (column[place] for column in corners)
-            boxes.add(image.strip(), (left, top, width, height), where)
+            boxes.add(image.strip(), (left, top, width, height), where, finding.strip())
     return boxes
 
 

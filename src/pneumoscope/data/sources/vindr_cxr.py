@@ -26,7 +26,7 @@ from pneumoscope.data.image_index import ImageIndex
 from pneumoscope.data.pixel_size import pixel_size
 from pneumoscope.data.reader_votes import combine_readings
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
-from pneumoscope.data.source_table import SourceTable, read_table
+from pneumoscope.data.source_table import SourceTable, read_optional_table, read_table
 from pneumoscope.imaging.files import why_not_image
 
 LICENSE = "VinDr-CXR, PhysioNet Credentialed Health Data Use Agreement; cite Nguyen 2022"
@@ -129,7 +129,8 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
 
 
 def _table(folder: Path, name: str) -> SourceTable | None:
-    return next((read_table(path) for path in (folder / name, folder / "annotations" / name) if path.is_file()), None)
+    tables = (read_optional_table(path) for path in (folder / name, folder / "annotations" / name))
+    return next((table for table in tables if table is not None), None)
 
 
 def _read_part(folder: Path, name: str) -> ReaderTables | None:
@@ -298,7 +299,7 @@ def _read_boxes(part: ReaderTables, findings: Mapping[str, Mapping[str, bool]], 
             left_out["a finding that does not count as present"] += 1
         else:
             left, top, right, bottom = corners
-            boxes.add_corners(image, (left, top, right, bottom), where)
+            boxes.add_corners(image, (left, top, right, bottom), where, term)
     listing.notes += [f"{table.path.name}: {count:,} boxes of {why} are left out" for why, count in left_out.items()]
     return boxes
 
