@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pneumoscope.core.arguments import argument
+from pneumoscope.core.counts import format_count
 from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.core.labels import VIEWS, LabelSet
 from pneumoscope.core.registry import several, suggestion
@@ -232,7 +233,7 @@ def _check_names(listing: Listing) -> None:
     if bad:
         raise ManifestError(
             str(listing.root),
-            f"{len(bad):,} names of files cannot be in a manifest: {several(map(ascii, bad))}.",
+            f"{format_count(len(bad), 'name')} of files cannot be in a manifest: {several(bad)}.",
             "Rename them: without a backslash, a colon after the first letter, or letters that are not UTF-8.",
         )
 
