@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from pneumoscope.cli import main
-from pneumoscope.core.errors import CheckRefusedError, ImageError, UsageError
+from pneumoscope.core.errors import CheckRefusedError, ImageError, TerminationRequest, UsageError
 from pneumoscope.core.labels import DISCLAIMER
 
 RUN = "from pneumoscope.cli.main import run; run()"
@@ -138,6 +138,15 @@ def test_ctrl_c_is_a_sentence_and_130(command: Any) -> None:
     done = command(act)
     assert done.exit_code == 130
     assert done.stderr == "Stopped by Ctrl-C. 3 of 7 files were done.\n"
+
+
+def test_sigterm_is_another_sentence_and_143(command: Any) -> None:
+    def act() -> None:
+        raise TerminationRequest("3 of 7 files were done.")
+
+    done = command(act)
+    assert done.exit_code == 143
+    assert done.stderr == "Stopped by a signal (SIGTERM). 3 of 7 files were done.\n"
 
 
 def test_a_typer_app_can_be_mounted_too(command: Any) -> None:

@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from pneumoscope import __version__
 from pneumoscope.cli.wording import for_command_line
-from pneumoscope.core.errors import MissingExtraError, PneumoscopeError, UsageError
+from pneumoscope.core.errors import MissingExtraError, PneumoscopeError, TerminationRequest, UsageError
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.core.registry import suggestion
 
@@ -72,8 +72,8 @@ EXTRAS = {
 }
 """Optional library -> the extra that brings it."""
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit codes after Ctrl-C and SIGTERM: 128 and the number of the signal, as shells have it."""
 
 
 def load_command(name: str) -> Any:
@@ -145,8 +145,10 @@ class LazyGroup(TyperGroup):
         except KeyboardInterrupt as interrupt:
             if ctx.params.get("debug"):
                 raise
-            _print_error(for_command_line(f"Stopped by Ctrl-C. {interrupt}".rstrip()))
-            raise typer.Exit(INTERRUPTED) from interrupt
+            terminated = isinstance(interrupt, TerminationRequest)
+            who = "a signal (SIGTERM)" if terminated else "Ctrl-C"
+            _print_error(for_command_line(f"Stopped by {who}. {interrupt}".rstrip()))
+            raise typer.Exit(TERMINATED if terminated else INTERRUPTED) from interrupt
 
 
 def describe_bad_value(error: typer.BadParameter) -> str:
@@ -236,7 +238,7 @@ def pneumoscope(
 ) -> None:
     """Train, compare and run chest X-ray classifiers, and say how far each can be trusted.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a check refused.
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a check refused, 130 stopped by Ctrl-C, 143 by SIGTERM.
     """
     if debug:
         import logging  # here: it takes a hundredth of the time that --help has

@@ -156,6 +156,10 @@ class MissingClassError(RunError):
     exit_code = 2
 
 
+class TerminationRequest(KeyboardInterrupt):
+    """A program or the system, not a person at the keyboard, stopped the work (SIGTERM)."""
+
+
 def describe_unexpected(error: Exception) -> str:
     """Return an error that nobody foresaw, in a line: its class, and the first line of its message.
 

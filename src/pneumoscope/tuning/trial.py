@@ -75,8 +75,9 @@ def fit_fold(
     learner.to(memory_format=torch.channels_last)
     best = BestWeights(recipe, report_epoch)
     precision = choose_precision(device)
-    if fit_learner(learner, batches, parts["select"], device=device, precision=precision, callbacks=[best]):
-        raise KeyboardInterrupt
+    stopped_by = fit_learner(learner, batches, parts["select"], device=device, precision=precision, callbacks=[best])
+    if stopped_by is not None:
+        raise stopped_by
     if not best.weights:
         raise FloatingPointError(f"no epoch had a finite {recipe.selection.metric}")
     model.load_state_dict(best.weights)

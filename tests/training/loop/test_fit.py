@@ -80,14 +80,19 @@ def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
         assert torch.equal(value, weights(resumed)[key]), key
 
 
-def test_ctrl_c_leaves_a_run_that_can_be_resumed(phantom_set: Manifest, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "words"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")]
+)
+def test_a_signal_leaves_a_run_that_can_be_resumed(
+    phantom_set: Manifest, tmp_path: Path, number: signal.Signals, code: int, words: str
+) -> None:
     manifest, recipe = tmp_path / "m.parquet", tmp_path / "r.yaml"
     write_manifest(phantom_set, manifest)
     recipe.write_text(small("training.epochs=200").to_yaml())
     # A process that was started in the background may have Ctrl-C ignored, and its children inherit that.
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    code += "from pneumoscope.cli.main import run; run()"
-    command = [sys.executable, "-c", code, "train", str(recipe)]
+    program = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program += "from pneumoscope.cli.main import run; run()"
+    command = [sys.executable, "-c", program, "train", str(recipe)]
     command += ["--data", str(manifest), "--out", str(tmp_path / "run"), "--device", "cpu"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
@@ -95,10 +100,10 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(phantom_set: Manifest, tmp_path
         assert process.poll() is None, process.stderr and process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert "--resume" in errors
+    assert process.returncode == code, errors
+    assert words in errors and "--resume" in errors
     assert "Traceback" not in errors
 
 

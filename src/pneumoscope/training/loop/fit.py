@@ -154,7 +154,7 @@ def fit(
 
     Raises:
         RunError: The folder holds another run, or the loss is no longer finite.
-        KeyboardInterrupt: The user stopped it; the folder can be resumed.
+        KeyboardInterrupt: The user stopped it; the folder can be resumed. After SIGTERM it is a `TerminationRequest`.
     """
     recipe = plan.recipe
     keep_freed_memory()
@@ -228,7 +228,7 @@ def _fit(
     learner = learner_type(model, recipe, plan.targets("train"), len(batches), ranks)
     learner.to(memory_format=torch.channels_last)
     try:
-        interrupted = fit_learner(
+        stopped_by = fit_learner(
             learner,
             batches,
             parts["validation"],
@@ -248,10 +248,10 @@ def _fit(
             f"{error}.",
             "A smaller learning rate usually helps: `sets='optimizer.lr=...'`, in another `out`.",
         ) from error
-    if interrupted:
+    if stopped_by is not None:
         if not ranks.first:
             raise SystemExit(1)  # the first process says it
         done = len(files.rows)
-        raise KeyboardInterrupt(
+        raise stopped_by(
             f"Stopped after {done} whole epoch{'s' if done != 1 else ''} of {epochs}; go on with `resume=True`."
         )

@@ -13,6 +13,7 @@ import lightning as L  # noqa: N812  # the library's own convention
 from lightning.pytorch.loggers import Logger
 from torch.utils.data import DataLoader
 
+from pneumoscope.core.errors import TerminationRequest
 from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.training.distributed.ranks import Ranks
 from pneumoscope.training.distributed.strategy import trainer_options
@@ -65,7 +66,7 @@ def fit_learner(
     callbacks: Sequence[L.Callback],
     logger: Logger | bool = False,
     checkpoint: Path | None = None,
-) -> bool:
+) -> type[KeyboardInterrupt] | None:
     """Train a learner for the recipe's epochs.
 
     Args:
@@ -79,7 +80,7 @@ def fit_learner(
         checkpoint: The checkpoint that the training goes on from.
 
     Returns:
-        Whether Ctrl-C stopped it.
+        The exception that says who stopped it, Ctrl-C or SIGTERM; None where nobody did.
 
     Raises:
         FloatingPointError: The loss is no longer finite.
@@ -109,9 +110,11 @@ def fit_learner(
                 weights_only=True,
             )
         except SystemExit:
-            # Lightning turns Ctrl-C into an exit.
+            # Lightning turns Ctrl-C and SIGTERM into an exit.
             if not trainer.interrupted:
                 raise
         finally:
             signal.signal(signal.SIGINT, before)
-    return bool(trainer.interrupted)
+    if not trainer.interrupted:
+        return None
+    return TerminationRequest if trainer.received_sigterm else KeyboardInterrupt
