@@ -40,9 +40,7 @@ rules = {
         "uprightAgain": screening._UPRIGHT_AGAIN,
         "adultAge": ADULT_AGE,
         **constants(proportions, "LONGEST", "STRIP"),
-        **constants(
-            screening, "_LATERAL", "_FRONTAL", "_OBLIQUE", "_DECUBITUS", "_MAY_BE_FRAMED", "_MAY_BE_TURNED"
-        ),
+        **constants(screening, "_LATERAL", "_FRONTAL", "_OBLIQUE", "_DECUBITUS", "_MAY_BE_FRAMED", "_MAY_BE_TURNED"),
     },
     "bodyParts": constants(
         body_parts,

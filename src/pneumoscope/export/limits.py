@@ -174,9 +174,7 @@ def limits_of_findings(
             f"{'; '.join(guessed)}."
         )
     if poor:
-        weak.append(
-            f"Its AUROC on the validation images may be under {WEAK:g}, a weak ranking, for {'; '.join(poor)}."
-        )
+        weak.append(f"Its AUROC on the validation images may be under {WEAK:g}, a weak ranking, for {'; '.join(poor)}.")
     if unknown:
         weak.append(
             f"How well it tells these findings is not known, since too few images have them: {'; '.join(unknown)}."
