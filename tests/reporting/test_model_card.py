@@ -62,7 +62,7 @@ def test_an_interval_that_may_be_short_has_a_mark_and_a_footnote(card):
 def test_one_band_of_all_scores_is_said_to_mean_nothing(card):
     band = {"low": 0.0, "high": 1.0, "rate": 0.53, "rate_low": 0.37, "rate_high": 0.69, "n": 34}
     text = render_model_card(card[0].model_copy(update={"score_bands": (band,)}), card[1])
-    assert "The model has too few calibration images to say what a score means." in text
+    assert "The model has calibration images too few, or too alike in score, to say what a score means." in text
     assert "53.0%" not in text
 
 

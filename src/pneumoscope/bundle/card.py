@@ -291,7 +291,7 @@ class Card(Frozen):
 
     @property
     def one_band(self) -> bool:
-        """Whether one band holds every score: too few calibration images for more.
+        """Whether one band holds every score: the calibration images are too few, or too alike in score, for more.
 
         Its rate is how common the label was among them, and says nothing of a score.
         """

@@ -57,14 +57,14 @@ def describe_summary(summary: PredictionSummary) -> str:
 def describe_score(card: Card, p: float) -> tuple[str, str]:
     """Return the primary label's score and what it meant on the calibration images, in words."""
     from pneumoscope.bundle.prediction import band_of
-    from pneumoscope.stats.plain_language import TOO_FEW_FOR_SCORES
+    from pneumoscope.stats.plain_language import SCORES_UNKNOWN
 
     band = band_of(card, p)
     score = f"{p:.2f}"
     # Rounding must not make a score look certain.
     score = "> 0.99" if p < 1 and score == "1.00" else "< 0.01" if p > 0 and score == "0.00" else score
     if band is None or card.one_band:
-        return score, "" if band is None else TOO_FEW_FOR_SCORES
+        return score, "" if band is None else SCORES_UNKNOWN
     n = round(band["n"])
     return score, f"{round(band['rate'] * n)} of {n} were {display_name(card.primary)}"
 
@@ -158,12 +158,12 @@ class TableOutput:
         if card.multilabel:
             out("A finding is named where its score reaches its own threshold; the other scores are in the table.")
         elif card.score_bands:
-            from pneumoscope.stats.plain_language import TOO_FEW_FOR_SCORES
+            from pneumoscope.stats.plain_language import SCORES_UNKNOWN
 
             everything = f"Of all {card.calibration_images or ''}".rstrip()
             prior = f"{everything}, {card.class_prior[0]:.0%} were {display_name(card.primary)}"
             if card.one_band:
-                out(f"The model has {TOO_FEW_FOR_SCORES}. {prior}.")
+                out(f"The model has {SCORES_UNKNOWN}. {prior}.")
             else:
                 out(
                     "What a score meant: what the model's own calibration images in the same band of scores were. "

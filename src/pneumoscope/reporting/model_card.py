@@ -30,7 +30,7 @@ from pneumoscope.reporting.formatting import (
     name_point,
 )
 from pneumoscope.stats.estimates import Estimate, PredictionSets
-from pneumoscope.stats.plain_language import TOO_FEW_FOR_SCORES, describe_share
+from pneumoscope.stats.plain_language import SCORES_UNKNOWN, describe_share
 
 _BORDERS = {
     "kept": "not cut off: the graph sees them, as in its training and its figures",
@@ -186,7 +186,7 @@ def _decisions(card: Card) -> list[str]:
         "At another prevalence the same score means another risk.",
     ]
     if card.one_band:
-        blocks.append(f"The model has {TOO_FEW_FOR_SCORES}.")
+        blocks.append(f"The model has {SCORES_UNKNOWN}.")
     elif card.score_bands:
         bands = [
             (

@@ -15,7 +15,7 @@ ENOUGH_GROUPS = 100
 ENOUGH_FOR_SHARE = 30
 """Fewer images than this: a count and no share. Where all of 30 keep a limit, one other in nine may not (Wilson)."""
 
-TOO_FEW_FOR_SCORES = "too few calibration images to say what a score means"
+SCORES_UNKNOWN = "calibration images too few, or too alike in score, to say what a score means"
 """Said in place of a band's rate where one band holds every score."""
 
 NOT_YOURS = "not measured at your site"

@@ -17,7 +17,7 @@ from pneumoscope import __version__
 from pneumoscope.core.labels import DISCLAIMER, display_name
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts.gauges import render_interval_gauge
-from pneumoscope.stats.plain_language import TOO_FEW_FOR_SCORES
+from pneumoscope.stats.plain_language import SCORES_UNKNOWN
 
 if TYPE_CHECKING:
     import jinja2
@@ -50,6 +50,6 @@ def load_templates() -> jinja2.Environment:
         gauge=render_interval_gauge,
         display=display_name,
         when=formatting.format_time,
-        too_few_for_scores=TOO_FEW_FOR_SCORES,
+        scores_unknown=SCORES_UNKNOWN,
     )
     return environment

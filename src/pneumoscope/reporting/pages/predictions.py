@@ -20,7 +20,7 @@ from pneumoscope.reporting.charts.gauges import render_score_gauge
 from pneumoscope.reporting.examples import Example
 from pneumoscope.reporting.pages import sections
 from pneumoscope.reporting.pages.base import load_templates
-from pneumoscope.stats.plain_language import TOO_FEW_FOR_SCORES
+from pneumoscope.stats.plain_language import SCORES_UNKNOWN
 
 
 def render_predictions_page(
@@ -141,7 +141,7 @@ def _say_band(view: Card, p: float) -> str:
     """Return what a score meant, as short as a cell of a table."""
     band = band_of(view, p)
     if band is None or view.one_band:
-        return "" if band is None else TOO_FEW_FOR_SCORES
+        return "" if band is None else SCORES_UNKNOWN
     rate, low, high = (f"{100 * band[key]:.0f}%" for key in ("rate", "rate_low", "rate_high"))
     return f"{rate} ({low} to {high}) of {band['n']:.0f} had it"
 
@@ -166,7 +166,7 @@ def _format_score(p: float) -> str:
 def _describe_band(card: Card, p: float) -> str:
     band = band_of(card, p)
     if band is None or card.one_band:
-        return "" if band is None else _format_sentence(TOO_FEW_FOR_SCORES)
+        return "" if band is None else _format_sentence(SCORES_UNKNOWN)
     return (
         f"Of {band['n']:.0f} calibration images that scored {band['low']:.2f} to {band['high']:.2f}, "
         f"{100 * band['rate']:.0f}% were {display_name(card.primary)} (95% interval {100 * band['rate_low']:.0f} to "
