@@ -15,6 +15,9 @@ A graph first stretches the short side to its own size: of a picture of one row 
 gigabytes and minutes.
 """
 
+SHORT = 10_000
+"""Pixels of the longer side up to which a picture is no strip: a graph runs on it in a moment."""
+
 
 def measure_ratio(shape: tuple[int, int]) -> float:
     """Return how many times one side is as long as the other, 1 or more.
@@ -41,7 +44,7 @@ def is_strip(shape: tuple[int, int]) -> bool:
     Args:
         shape: Height and width in pixels.
     """
-    return measure_ratio(shape) > STRIP
+    return max(shape) > SHORT and measure_ratio(shape) > STRIP
 
 
 def check_no_strip(shape: tuple[int, int], name: str = "") -> None:
@@ -57,7 +60,8 @@ def check_no_strip(shape: tuple[int, int], name: str = "") -> None:
     if is_strip(shape):
         raise ImageError(
             name or f"an image of {shape[1]} x {shape[0]} pixels",
-            f"is {describe_ratio(shape)}, and no model runs on an image of more than {STRIP:.0f} times.",
+            f"is {describe_ratio(shape)}, and no model runs on an image of more than {STRIP:.0f} times and "
+            f"{SHORT:,} pixels.",
             f"Send the whole radiograph; a chest is at most {LONGEST} times.",
             code="sides",
         )
