@@ -39,7 +39,7 @@ rules = {
         "noChest": sorted(screening._NO_CHEST_MODALITIES),
         "uprightAgain": screening._UPRIGHT_AGAIN,
         "adultAge": ADULT_AGE,
-        **constants(proportions, "LONGEST", "STRIP"),
+        **constants(proportions, "LONGEST", "STRIP", "SHORT"),
         **constants(screening, "_LATERAL", "_FRONTAL", "_OBLIQUE", "_DECUBITUS", "_MAY_BE_FRAMED", "_MAY_BE_TURNED"),
     },
     "bodyParts": constants(

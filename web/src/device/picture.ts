@@ -44,7 +44,8 @@ export class FileProblem extends Error {
 
 /** Whether a picture is so long that no graph runs on it: a graph would stretch its short side for minutes. */
 export function isStrip({ width, height }: { width: number; height: number }): boolean {
-  return Math.max(width, height) / Math.min(width, height) > rules.screening.strip;
+  const longer = Math.max(width, height);
+  return longer > rules.screening.short && longer / Math.min(width, height) > rules.screening.strip;
 }
 
 /** Return a plane upright; the same one if there is nothing to turn. */

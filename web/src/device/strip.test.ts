@@ -13,7 +13,7 @@ const companions = { thresholds: {}, answer: async () => run(), outline: async (
 const graph = { inputs: ["image"], beside: true, run } as unknown as Graph;
 
 test("no graph runs on a strip", async () => {
-  const strip: Radiograph = { width: 3000, height: 2, values: new Float32Array(6000), format: "png", facts: {} };
+  const strip: Radiograph = { width: 30_000, height: 2, values: new Float32Array(60_000), format: "png", facts: {} };
   const card = { labels: [], borders: "cut" } as unknown as ClassifierCard;
   const classifier = { identity: "0", card, graph };
   const outcome = await classify(classifier, strip, new Screener(companions, strip));
