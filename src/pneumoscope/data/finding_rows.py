@@ -7,6 +7,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 
 from pneumoscope.core.arguments import quote
+from pneumoscope.core.counts import format_count
 from pneumoscope.core.errors import ManifestError
 from pneumoscope.core.labels import SEVERAL, LabelSet
 from pneumoscope.core.registry import several
@@ -138,7 +139,7 @@ class PixelBoxes:
         """
         notes = []
         if self._repeated:
-            notes.append(f"{table} has {self._repeated:,} boxes again that it had before: each counts once")
+            notes.append(f"{table} repeats {format_count(self._repeated, 'box', 'boxes')}: each counts once")
         if self._clipped:
             notes.append(f"{self._clipped:,} boxes of {table} leave the image: what is outside is cut off")
         if absent := [image for image in self._boxes if image not in images]:

@@ -84,7 +84,7 @@ def test_a_box_that_is_there_twice_counts_once_and_the_import_says_so(folder: Pa
     (folder / "BBox_List_2017.csv").write_text(f"{BOXES}{row}\n{row}\n")
     listing = _scan(folder)
     assert [row.boxes for row in listing.rows] == [row.boxes for row in before.rows]
-    assert "BBox_List_2017.csv has 2 boxes again that it had before: each counts once" in listing.notes
+    assert "BBox_List_2017.csv repeats 2 boxes: each counts once" in listing.notes
     (folder / "BBox_List_2017.csv").write_text(f"{BOXES}{same_place}\n")  # around another finding
     listing = _scan(folder)
     assert len(json.loads(listing.rows[1].boxes or "")) == 3

@@ -61,7 +61,7 @@ def test_a_box_that_is_there_twice_counts_once_and_the_import_says_so(folder: Pa
     (folder / "stage_2_train_labels.csv").write_text(f"{BOXES}{row}\n")
     listing = _scan(folder)
     assert listing.rows[0].boxes == "[[0.25, 0.5, 0.125, 0.25], [0.0, 0.0, 0.5, 1.0]]"
-    assert listing.notes == ["stage_2_train_labels.csv has 1 boxes again that it had before: each counts once"]
+    assert listing.notes == ["stage_2_train_labels.csv repeats 1 box: each counts once"]
 
 
 def test_the_number_of_an_image_is_no_patient(folder: Path, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_a_box_that_is_there_twice_counts_once_and_the_import_says_so(folder: Pa
     (folder / "annotations_train.csv").write_text(f"{BOXES}{BOXES.splitlines()[1]}\n")
     listing = _scan(folder)
     assert listing.rows[0].boxes == "[[0.25, 0.5, 0.5, 0.5], [0.5, 0.5, 0.5, 0.25]]"
-    assert "annotations_train.csv has 1 boxes again that it had before: each counts once" in listing.notes
+    assert "annotations_train.csv repeats 1 box: each counts once" in listing.notes
 
 
 def test_other_rules_of_readers(folder: Path) -> None:
