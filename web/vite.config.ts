@@ -113,5 +113,6 @@ export default defineConfig({
   },
   // The server compares Origin with Host, so both must stay the browser's own.
   server: { proxy: { "/api": { target: server, changeOrigin: false }, "/healthz": server } },
-  test: { environment: "node", include: ["src/**/*.test.ts"] },
+  // A busy machine takes several times as long as an idle one.
+  test: { environment: "node", include: ["src/**/*.test.ts"], testTimeout: 30_000 },
 } as Parameters<typeof defineConfig>[0]);

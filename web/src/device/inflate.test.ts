@@ -11,9 +11,9 @@ for (let k = 0, state = 1; k < noise.length; k++) {
   noise[k] = state >>> 24;
 }
 
-/** Return some bytes and noise after them, deflated; the code is damaged after two thirds. */
+/** Return some bytes and noise after them, as blocks of deflate that are stored; all is damaged after two thirds. */
 function deflateDamaged(first: Uint8Array): Buffer {
-  const coded = deflateSync(Buffer.concat([first, noise]));
+  const coded = deflateSync(Buffer.concat([first, noise]), { level: 0 });
   return coded.fill(0xff, Math.floor((2 / 3) * coded.length));
 }
 
@@ -42,7 +42,7 @@ test("what is inflated ends at the limit, and with the stream", () => {
   }
   expect(() => inflated([deflateDamaged(data)], 4e6)).toThrow();
   expect(data.equals(inflated([deflateDamaged(data)], data.length))).toBe(true);
-  expect(inflated([deflateSync(Buffer.alloc(2 ** 26))], 10)).toEqual(new Uint8Array(10));
+  expect(inflated([deflateSync(Buffer.alloc(2 ** 22))], 10)).toEqual(new Uint8Array(10));
 });
 
 test("image data beyond the last row and long notes are not inflated", async () => {
