@@ -1,7 +1,8 @@
 import { crc32, deflateRawSync, deflateSync } from "node:zlib";
 import { expect, test } from "vitest";
+import { join } from "./bytes";
 import { decode } from "./decode";
-import { inflate, join } from "./inflate";
+import { inflate } from "./inflate";
 
 const inflated = (...given: Parameters<typeof inflate>) => join(inflate(...given));
 

@@ -4,16 +4,6 @@ import { Inflate, Unzlib } from "fflate";
 /** Bytes that are inflated at a time: at most 64 MiB come of them. */
 const PIECE = 2 ** 16;
 
-export function join(pieces: readonly Uint8Array[]): Uint8Array {
-  const joined = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    joined.set(piece, at);
-    at += piece.length;
-  }
-  return joined;
-}
-
 /**
  * Return the first bytes of what was deflated, `limit` at most, in pieces; fewer where it ends too early.
  * @param coded - The parts of one stream.

@@ -1,9 +1,10 @@
 // PNG to float32 grey, as pneumoscope.imaging has it: any depth and colour type, every checksum checked.
 // Clauses are those of ISO/IEC 15948.
 import { decode } from "fast-png";
+import { join } from "./bytes";
 import { measureColour, measureColourWithAlpha } from "./colour";
 import { ascii, readOrientation } from "./exif";
-import { inflate, join } from "./inflate";
+import { inflate } from "./inflate";
 import { checkSize, type Facts, FileProblem, luma, makeUpright, type Plane, type Radiograph } from "./picture";
 import rules from "./rules.json";
 

@@ -1,8 +1,9 @@
 // A DICOM file to float32 grey, as pneumoscope.imaging.dicom.decode has it: other objects are refused, the display
 // chain is applied. Sections are those of PS3.3 unless stated otherwise.
 import * as dicomParser from "dicom-parser";
+import { join } from "../bytes";
 import { measureColour } from "../colour";
-import { inflate, join } from "../inflate";
+import { inflate } from "../inflate";
 import {
   checkSize,
   type Facts,

@@ -1,7 +1,9 @@
 // The stored values of a DICOM file: native samples, RLE, or a stream that a decompressor takes.
 // Sections are those of PS3.5 unless stated otherwise.
+
 import type { Element } from "dicom-parser";
 import { Decoder as LosslessJpeg } from "jpeg-lossless-decoder-js";
+import { join } from "../bytes";
 import { decompress } from "../codecs";
 import { checkJpegEnd, readSegments } from "../jpeg";
 import { FileProblem } from "../picture";
@@ -104,13 +106,7 @@ function joinFragments(tags: Tags, element: Element): Uint8Array {
       end--;
     if (piece[end - 2] === 0xff && piece[end - 1] === 0xd9) break;
   }
-  const joined = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    joined.set(piece, at);
-    at += piece.length;
-  }
-  return joined;
+  return join(pieces);
 }
 
 function checkDeclared(width: number, height: number, shape: Shape): void {
