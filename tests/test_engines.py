@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -41,6 +42,8 @@ def cluster() -> Iterator[Any]:
     """Two nodes of one core each; they are machines to Ray."""
     pytest.importorskip("ray", reason="no Ray: pip install 'pneumoscope[ray]'")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    # Else Ray ends workers whenever the rest of the machine, the other tests among it, fills its memory.
+    os.environ["RAY_memory_monitor_refresh_ms"] = "0"  # noqa: SIM112 - Ray spells it so
     from ray.cluster_utils import Cluster
 
     nodes = Cluster()
@@ -243,6 +246,37 @@ def test_a_local_ray_listens_on_loopback_and_reports_nothing(tmp_path: Path) -> 
     assert listening
     assert set(listening) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     assert usage == ["0"]
+
+
+FULL = """
+from pneumoscope.core.engines import open_engine
+from pneumoscope.core.errors import PneumoscopeError
+try:
+    with open_engine("ray", workers=1) as engine:
+        list(engine.map(abs, [1]))
+except PneumoscopeError as error:
+    print(error)
+"""
+
+
+def test_memory_that_is_used_up_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="no Ray: pip install 'pneumoscope[ray]'")
+    settings = os.environ | {"RAY_memory_usage_threshold": "0.001", "RAY_memory_monitor_refresh_ms": "100"}
+    result = subprocess.run(
+        [sys.executable, "-c", FULL],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        cwd=tmp_path,
+        env=settings,
+        check=True,
+    )
+    said = result.stdout.strip()
+    assert re.fullmatch(
+        r"a worker of Ray: could not start: the memory of the machine 127\.0\.0\.1 is used up \(\S+GB of \S+GB\), "
+        r"and Ray ended the process\. End other programs of that machine, or take fewer workers\.",
+        said,
+    ), said
 
 
 def test_ray_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import platform
+import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
@@ -234,11 +235,10 @@ class RayEngine:
             if self._failed_starts < MOST_DEATHS:
                 self._note("A worker died before it could work; another one is started.")
                 return
-            raise PneumoscopeError(
-                "a worker of Ray",
-                f"could not start: {_last_line(error)}",
-                f"Each machine of the cluster needs pneumoscope {__version__} with the extra 'ray'.",
-            ) from error
+            way_out = f"Each machine of the cluster needs pneumoscope {__version__} with the extra 'ray'."
+            if isinstance(error, self._ray.exceptions.OutOfMemoryError):
+                way_out = "End other programs of that machine, or take fewer workers."
+            raise PneumoscopeError("a worker of Ray", f"could not start: {_reason(error)}", way_out) from error
         if versions != own:
             raise PneumoscopeError(
                 "a worker of Ray",
@@ -275,11 +275,16 @@ def _deadly(shard: _Shard, error: Exception) -> PneumoscopeError:
     names = [str(item)[:200] for item in (shard.items[0], shard.items[-1])]
     return PneumoscopeError(
         f"items {names[0]} to {names[1]}",
-        f"ended {MOST_DEATHS} worker processes, one after the other: {_last_line(error)}",
+        f"ended {MOST_DEATHS} worker processes, one after the other: {_reason(error)}",
         "One of these images may need more memory than there is, or be damaged so that its decoder fails. Try them "
         'with `engine="local"`, and leave out the one that fails; what was done before them is kept.',
     )
 
 
-def _last_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()[:300]
+def _reason(error: Exception) -> str:
+    """Return why a worker ended: the last line, or, where Ray ended it to save memory, how much was used."""
+    text = str(error).strip()
+    if used := re.search(r"Memory on the node \(IP: ([^,]+),.*?\) was (\S+) used / (\S+) limit", text):
+        host, now, limit = used.groups()
+        return f"the memory of the machine {host} is used up ({now} of {limit}), and Ray ended the process."
+    return (text.splitlines() or [type(error).__name__])[-1].strip()[:300]
