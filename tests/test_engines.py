@@ -249,11 +249,12 @@ def test_a_local_ray_listens_on_loopback_and_reports_nothing(tmp_path: Path) -> 
 
 
 FULL = """
+import time
 from pneumoscope.core.engines import open_engine
 from pneumoscope.core.errors import PneumoscopeError
 try:
     with open_engine("ray", workers=1) as engine:
-        list(engine.map(abs, [1]))
+        list(engine.map(time.sleep, [60]))
 except PneumoscopeError as error:
     print(error)
 """
@@ -271,12 +272,9 @@ def test_memory_that_is_used_up_is_named(tmp_path: Path) -> None:
         env=settings,
         check=True,
     )
-    said = result.stdout.strip()
-    assert re.fullmatch(
-        r"a worker of Ray: could not start: the memory of the machine 127\.0\.0\.1 is used up \(\S+GB of \S+GB\), "
-        r"and Ray ended the process\. End other programs of that machine, or take fewer workers\.",
-        said,
-    ), said
+    # A worker may be ended at its start or at its work.
+    reason = r"the memory of the machine 127\.0\.0\.1 is used up \(\S+GB of \S+GB\), and Ray ended the process\."
+    assert re.search(reason, result.stdout), result.stdout
 
 
 def test_ray_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,7 +177,7 @@ def test_a_long_list_comes_in_pages_whose_end_calls_the_next_one(site: Site, pag
     opened(page, site)
     page.locator(".study").nth(2).wait_for()
     assert "after=" not in asked[0]
-    assert "after=" in asked[1]
+    assert any("after=" in url for url in asked[1:])  # the list may also have been asked for again meanwhile
     expect(page.locator(".work-total")).to_have_text(re.compile(r"^\d+$"))
 
 
