@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import sys
 import threading
 import time
 
@@ -55,3 +57,16 @@ def test_a_short_job_says_nothing_of_its_progress() -> None:
     with callbacks.counting("decoding", 2) as advance:
         advance(2)
     assert out.getvalue() == ""
+
+
+def test_a_bar_stays_on_the_terminal_while_a_library_is_silenced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the export to Core ML does: its converter writes bars of its own to stderr."""
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    callbacks = RichCallbacks()
+    with contextlib.redirect_stderr(io.StringIO()) as silenced, callbacks.counting("exporting to coreml"):
+        pass
+    assert "Exporting to coreml" in terminal.getvalue()
+    assert silenced.getvalue() == ""

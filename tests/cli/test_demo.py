@@ -96,6 +96,7 @@ def test_the_demo_fills_itself_and_finds_its_studies_again(tmp_path: Path) -> No
         with client.stream("GET", "/api/events") as watched:  # as an open page does
             next(watched.iter_lines())
             said = end()
+    assert said.startswith("The reading room starts.")
     assert DISCLAIMER in said
     assert "Traceback" not in said
     assert "ERROR" not in said

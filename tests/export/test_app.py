@@ -11,6 +11,7 @@ import pytest
 
 from bundles import write_bundle
 from pneumoscope.bundle.device_list import DeviceList
+from pneumoscope.core.callbacks import Callbacks
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.export.formats import app
@@ -50,6 +51,20 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     assert told in kept and "index.html" not in kept
     assert not [name for name in kept if not (folder / name).is_file()]
     assert not list(folder.rglob("rendering-engine*"))
+
+
+def test_an_export_shows_that_it_runs_and_when_it_has_ended(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    class Seen(Callbacks):
+        def progress(self, task: str, done: int, total: int | None) -> None:
+            seen.append(task)
+
+        def finish(self, task: str) -> None:
+            seen.append(f"end of {task}")
+
+    export_bundle(write_bundle(tmp_path / "tiny"), "app", tmp_path / "app", callbacks=Seen())
+    assert seen == ["exporting to app", "end of exporting to app"]
 
 
 def test_a_bundle_is_named_once(tmp_path: Path) -> None:

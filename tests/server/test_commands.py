@@ -9,6 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from pneumoscope.cli.main import app
+from pneumoscope.core.errors import UsageError
+from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.server import processes
 
 PASSWORD = "correct horse battery\n"
 
@@ -53,6 +56,16 @@ def test_an_unsafe_server_does_not_start(tmp_path: Path, options: tuple[str, ...
     code, output = run("serve", "--home", str(tmp_path / "home"), *options)
     assert code == 2
     assert words in output
+
+
+def test_a_server_says_that_it_starts_before_its_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop() -> None:
+        raise UsageError("the test", "stops here.")
+
+    monkeypatch.setattr(processes, "prepare", stop)  # called before the imports
+    code, output = run("serve")
+    assert code == 2
+    assert output.index(DISCLAIMER) < output.index("The server starts.") < output.index("stops here")
 
 
 def test_the_monitor_makes_no_folder_and_checks_its_numbers_first(tmp_path: Path) -> None:

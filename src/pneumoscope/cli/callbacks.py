@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,7 +31,8 @@ class RichCallbacks(Callbacks):
     """
 
     def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
-        self.console = console or Console(stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
+        # This stderr, also while the job redirects it to silence a library: the bar has to move meanwhile.
+        self.console = console or Console(file=sys.stderr, stderr=True, highlight=False, soft_wrap=True, quiet=quiet)
         self._tasks: dict[str, TaskID] = {}
         self._bars: Progress | None = None  # one for all tasks: Rich draws one live display at a time
         self._training: tuple[Progress, TaskID] | None = None

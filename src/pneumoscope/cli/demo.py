@@ -37,6 +37,7 @@ def demo(
 
     Without PATH the studies are drawn: they show no patient, and how a model does on them says nothing about patients.
     """
+    print_note("The reading room starts. Its address follows.")  # now: the imports take seconds
     from pneumoscope.data.phantoms.demo_studies import draw_studies, draw_studies_in_process
 
     drawn = out / "drawn"

@@ -37,7 +37,10 @@ def export(
     """Write a bundle in another format, and compare it with the bundle where this machine can."""
     from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.core.labels import DISCLAIMER
-    from pneumoscope.workflows.export import export_bundle
+
+    callbacks = RichCallbacks()
+    with callbacks.counting("loading the libraries"):
+        from pneumoscope.workflows.export import export_bundle
 
     result = export_bundle(
         bundles,
@@ -48,7 +51,7 @@ def export(
         images=images,
         roots=source_roots(roots),
         seed=seed,
-        callbacks=RichCallbacks(),
+        callbacks=callbacks,
     )
     report = result.report
     if as_json:

@@ -7,6 +7,10 @@ from typing import Annotated
 
 import typer
 
+from pneumoscope.cli.formatting import print_note
+
+STARTING = "The server starts. It answers when its address is shown."
+
 
 def serve(
     host: Annotated[str, typer.Option(help="Address to answer on. Any but this machine's own asks for a login.")] = (
@@ -94,11 +98,13 @@ def serve(
     queue: Annotated[int, typer.Option(help="Predictions that may wait; more uploads must come later.", min=1)] = 1000,
 ) -> None:
     """Serve studies, predictions and reads over HTTP. Without options: for this machine alone, without a login."""
+    from pneumoscope.core.labels import DISCLAIMER
     from pneumoscope.server.processes import prepare
 
+    typer.echo(DISCLAIMER, err=True)
+    print_note(STARTING)  # now: the imports take seconds, and many on a busy machine
     prepare()  # its imports run beside those of this process
     from pneumoscope.core.engine import default_workers
-    from pneumoscope.core.labels import DISCLAIMER
     from pneumoscope.server import DicomSettings, Settings, default_home
     from pneumoscope.server import serve as serve_until_stopped
 
@@ -137,7 +143,6 @@ def serve(
         retention=retention,
         retention_confirm=retention_confirm,
     )
-    typer.echo(DISCLAIMER, err=True)
     serve_until_stopped(settings)
 
 

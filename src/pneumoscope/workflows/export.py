@@ -110,7 +110,7 @@ def export_bundle(
     rows = None if data is None else _choose_rows(data, roots, part or PART, images or IMAGES, seed or 0)
     if rows is not None and bool(rows.table["source"].str.startswith("synthetic").any()):
         callbacks.message("note: these are drawn images (phantoms). The result is for demonstration only.")
-    with new_folder(folder, "an export") as draft:
+    with callbacks.counting(f"exporting to {to}"), new_folder(folder, "an export") as draft:
         report = form.write(ExportJob(_whole(loaded), draft, rows, callbacks, tuple(map(_whole, others)), seed or 0))
     if to == "int8" and not report.differences["probabilities"] <= MUCH:  # NaN is much too
         manifest = "MANIFEST" if isinstance(data, Manifest) else str(data)
