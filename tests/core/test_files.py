@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -139,3 +141,32 @@ def test_a_draft_replaces_a_folder_with_what_it_holds(tmp_path: Path) -> None:
     with draft_folder(out) as draft:
         (draft / "new").write_text("x")
     assert [path.name for path in out.iterdir()] == ["new"]
+
+
+HELD = """
+import sys
+from pathlib import Path
+from pneumoscope.core.files import new_folder
+with new_folder(Path(sys.argv[1]), "an x") as draft:
+    (draft / "model.ort").write_text("half")
+    print(draft, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders have no locks on Windows")
+def test_the_next_run_removes_the_draft_of_a_killed_one_and_leaves_that_of_a_living_one(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HELD, str(tmp_path / "out")]
+    for other in (".out.tmp", ".out-2.17.tmp", ".other.17.tmp"):
+        (tmp_path / other).mkdir()
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        left = Path(process.stdout.readline().strip())
+        with new_folder(tmp_path / "out", "an x"):
+            assert (left / "model.ort").read_text() == "half"
+        (tmp_path / "out").rmdir()
+        process.kill()
+    assert left.exists()
+    with new_folder(tmp_path / "out", "an x"):
+        assert not left.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".other.17.tmp", ".out-2.17.tmp", ".out.tmp", "out"]

@@ -53,10 +53,15 @@ def draft_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _draft_beside(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder beside ``folder``; it is removed at the end unless it has another name by then."""
+    """Yield an empty folder beside ``folder``; it is removed at the end unless it has another name by then.
+
+    Drafts of ``folder`` that killed runs left are removed first.
+    """
+    _remove_abandoned_drafts(folder)
     draft = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
+    lock = _lock_folder(draft)
     try:
         yield draft
     except OSError as error:
@@ -65,6 +70,39 @@ def _draft_beside(folder: Path) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _remove_abandoned_drafts(folder: Path) -> None:
+    """Remove the drafts of a folder that no living run holds. Where folders have no locks, all of them stay."""
+    name = re.compile(rf"\.{re.escape(folder.name)}\.\d+\.tmp")
+    with suppress(OSError):  # the parent is not there yet, or may not be listed
+        for draft in [path for path in folder.parent.iterdir() if name.fullmatch(path.name)]:
+            lock = _lock_folder(draft)
+            if lock is not None:
+                shutil.rmtree(draft, ignore_errors=True)
+                os.close(lock)
+
+
+def _lock_folder(folder: Path) -> int | None:
+    """Lock a folder for as long as this process lives or the descriptor is open, also from other containers.
+
+    Returns:
+        The open descriptor; None where another run has the folder, or the system or the disk has no such lock.
+    """
+    try:
+        import fcntl
+
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except (ImportError, AttributeError, OSError):  # Windows has none of the first two
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def _name_place(error: OSError, temporary: Path, final: Path) -> None:
