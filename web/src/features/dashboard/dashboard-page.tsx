@@ -12,6 +12,7 @@ import { AccuracyTables, Verification } from "./accuracy";
 import { AgreementTables } from "./agreement";
 import { listCaveats } from "./caveats";
 import { FindingCounts } from "./finding-counts";
+import { listModelOptions } from "./model-options";
 import { ReadChanges, ReaderTable } from "./readers";
 import type { DashboardReport, SiteFigures } from "./types";
 import "./dashboard.css";
@@ -64,9 +65,9 @@ export default function DashboardPage() {
             }}
           >
             {current?.models.length === 0 && <option value="">{t("dash.no-model")}</option>}
-            {current?.models.map((one) => (
-              <option key={one.id} value={one.id}>
-                {one.name ? `${one.name} ${one.version}` : one.id} ({formatNumber(one.answers, 0)})
+            {listModelOptions(current?.models ?? []).map(({ id, text }) => (
+              <option key={id} value={id}>
+                {text}
               </option>
             ))}
           </select>
