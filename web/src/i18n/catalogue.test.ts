@@ -48,3 +48,9 @@ test("every message is used, and every exception to that rule is needed", () => 
   const idle = built.filter((template) => !Object.keys(en).some((key) => uses(template, key)));
   expect(idle).toEqual([]);
 });
+
+test("an imaging study has one German name", () => {
+  // "Studie" is left for a research study, of which the pages do not speak.
+  expect(Object.values(de).filter((text) => /studie/i.test(text.replaceAll(/\{\w+\}/g, "")))).toEqual([]);
+  expect(de["archive.study"]).toBe("Untersuchung");
+});

@@ -37,7 +37,11 @@ test("what differs in a sentence stays, in the page's numbers and names", () => 
     ["card", trained, "Trainiert mit nih (61 Bilder), my-2.0 (5 Bilder);"],
     ["archive", "not asked to keep it: status A700", "nicht um Sicherung gebeten: Status A700"],
     ["archive", "modality is none of DX: CR", "die Modalität ist nicht unter DX: CR"],
-    ["archive", "decision is none of covid-19: the study says nothing", "nicht unter covid-19: die Studie sagt nichts"],
+    [
+      "archive",
+      "decision is none of covid-19: the study says nothing",
+      "nicht unter covid-19: die Untersuchung sagt nichts",
+    ],
     ["archive", "kind report is among report, capture", "die Art report ist unter report, capture"],
     [
       "archive",
