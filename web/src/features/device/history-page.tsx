@@ -3,9 +3,11 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { ConfirmDialog } from "../../components/dialog";
 import { DISCLAIMER } from "../../disclaimer";
-import { findMessage, formatDateTime, formatNumber, labelName, t, translateTerm } from "../../i18n";
+import { findMessage, formatDateTime, labelName, t, translateTerm } from "../../i18n";
 import { decisionText } from "../study/decision-text";
+import { cards } from "./device-state";
 import { type Entry, eraseAll, eraseEntry, exportEntries, listEntries } from "./history";
+import { writeScore } from "./history-score";
 import { saveFile } from "./save";
 
 export function HistoryPage() {
@@ -88,7 +90,7 @@ function Row({ entry, onErase }: { entry: Entry; onErase: () => void }) {
               <span class="soft small">
                 {" "}
                 {t("panel.score", { label: labelName(labels[0] ?? "") })}{" "}
-                {formatNumber(answer.probabilities[0] ?? 0, 2)}
+                {writeScore(answer, cards.value[answer.identity])}
               </span>
             )}
             {answer.codes.includes("photograph-unmeasured") && (
