@@ -297,6 +297,15 @@ def test_a_phone_shows_the_image_above_the_panel_without_scrolling_sideways(
     assert obstacles(page) == []
 
 
+def test_the_title_of_a_study_says_what_its_date_is(site: Site, new_page: Callable[..., Page]) -> None:
+    study = site.api("GET", "/api/studies")["studies"][0]["id"]
+    for language, words in (("en", r"Received [A-Z]\w+ \d+, \d{4}"), ("de", r"Eingegangen \d+\.\d+\.\d{4}")):
+        page = new_page()
+        page.add_init_script(f"localStorage.setItem('pneumoscope.language', '{language}')")
+        open_study(page, site, study)
+        expect(page.locator("h1")).to_contain_text(re.compile(words))
+
+
 def test_a_german_page_says_in_german_that_a_study_is_not_here(site: Site, page: Page) -> None:
     study = study_of(site, 46)
     site.api("DELETE", f"/api/studies/{study}")

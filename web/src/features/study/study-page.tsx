@@ -75,7 +75,8 @@ function Study({ store }: { store: StudyStore }) {
           {t("panel.back")}
         </a>
         <h1>
-          {studyName(study)} <span class="reading-date">{formatDateTime(study.received)}</span>{" "}
+          {studyName(study)}{" "}
+          <span class="reading-date">{t("panel.received-at", { when: formatDateTime(study.received) })}</span>{" "}
           <span class="mono soft small">{shortId(store.id)}</span>
         </h1>
         {study.label && <span class="label-chip small">{study.label.text}</span>}
