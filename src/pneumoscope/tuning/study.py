@@ -10,8 +10,12 @@ import json
 import multiprocessing
 import os
 import platform
+import signal
+import sys
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
@@ -24,7 +28,8 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from pneumoscope.core.callbacks import SILENT, Callbacks
-from pneumoscope.core.errors import PneumoscopeError, RecipeError, RunError
+from pneumoscope.core.counts import format_count
+from pneumoscope.core.errors import PneumoscopeError, RecipeError, RunError, TerminationRequest
 from pneumoscope.recipes.recipe import with_changes
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.training.machine import choose_device, keep_freed_memory
@@ -262,14 +267,19 @@ def search(job: SearchJob, workers: int = 1, callbacks: Callbacks = SILENT) -> S
 
     Raises:
         RunError: Every process died, or no trial came to an end.
+        TerminationRequest: SIGTERM stopped this process, or all those that worked for it.
     """
     session = open_job(job)
+    terminated = False
     if workers == 1:
         work(job, callbacks)
     else:
-        _spread(job, workers, callbacks)
+        terminated = _spread(job, workers, callbacks)
         requeue_lost(session.study)
     left = list_unfinished(session.study, job.trials, TrialState.RUNNING, TrialState.WAITING)
+    if left and terminated:
+        are_left = format_count(len(left), "trial is left", "trials are left")
+        raise TerminationRequest(f"{are_left}. Go on with `resume=True`.")
     if left:
         raise RunError(
             f"study {job.name!r}", f"{len(left)} trials are left: its workers died.", "Go on with `resume=True`."
@@ -280,40 +290,70 @@ def search(job: SearchJob, workers: int = 1, callbacks: Callbacks = SILENT) -> S
     return session
 
 
-def _spread(job: SearchJob, workers: int, callbacks: Callbacks) -> None:
-    """Start worker processes, pass on what they report, and wait for them."""
+def _spread(job: SearchJob, workers: int, callbacks: Callbacks) -> bool:
+    """Start worker processes, pass on what they report, and wait for them.
+
+    Returns:
+        Whether SIGTERM ended one of them.
+    """
     context = _worker_context()
     threads = max(1, (os.cpu_count() or 1) // workers)
     processes, receivers = [], []
-    for _ in range(workers):
-        receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_run_worker, args=(job, threads, sender), daemon=True)
-        process.start()
-        sender.close()  # the worker has its own copy: the pipe ends when the worker does, however it ends
-        processes.append(process)
-        receivers.append(receiver)
     errors: list[PneumoscopeError] = []
     try:
-        while receivers:
-            ready = wait(receivers)
-            for receiver in [receiver for receiver in receivers if receiver in ready]:
-                try:
-                    report = receiver.recv()
-                except EOFError:
-                    receivers.remove(receiver)
-                    continue
-                if isinstance(report, PneumoscopeError):
-                    errors.append(report)
-                else:
-                    callbacks.message(report)
+        with _sigterm_raised():
+            for _ in range(workers):
+                receiver, sender = context.Pipe(duplex=False)
+                process = context.Process(target=_run_worker, args=(job, threads, sender), daemon=True)
+                process.start()
+                processes.append(process)
+                sender.close()  # the worker has its own copy: the pipe ends when the worker does, however it ends
+                receivers.append(receiver)
+            while receivers:
+                ready = wait(receivers)
+                for receiver in [receiver for receiver in receivers if receiver in ready]:
+                    try:
+                        report = receiver.recv()
+                    except EOFError:
+                        receivers.remove(receiver)
+                        continue
+                    if isinstance(report, PneumoscopeError):
+                        errors.append(report)
+                    else:
+                        callbacks.message(report)
+            for process in processes:
+                process.join()
+    except KeyboardInterrupt as interrupt:
         for process in processes:
-            process.join()
-    except KeyboardInterrupt:
+            if isinstance(interrupt, TerminationRequest):
+                process.terminate()  # Ctrl-C reaches them without this process, SIGTERM does not
         for process in processes:  # each puts its own trial back
             process.join(timeout=30)
-        raise KeyboardInterrupt("Go on with `resume=True`.") from None
+        raise type(interrupt)("Go on with `resume=True`.") from None
     if errors:
         raise RunError(errors[0].thing, errors[0].problem, errors[0].way_out)
+    return any(process.exitcode in (_TERMINATED, -signal.SIGTERM) for process in processes)
+
+
+_TERMINATED = 128 + signal.SIGTERM
+"""Exit code of a worker that put its trial back after SIGTERM, as shells have it."""
+
+
+@contextmanager
+def _sigterm_raised() -> Iterator[None]:
+    """Raise `TerminationRequest` when SIGTERM comes: else this process would end at once, and its workers go on."""
+
+    def stop(*_: object) -> None:
+        raise TerminationRequest
+
+    if threading.current_thread() is not threading.main_thread():  # Python lets no other one handle signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _worker_context() -> SpawnContext | ForkServerContext:
@@ -347,6 +387,8 @@ def _run_worker(job: SearchJob, threads: int, sender: Connection) -> None:
     except PneumoscopeError as error:
         with suppress(BrokenPipeError):
             sender.send(error)
+    except TerminationRequest:
+        sys.exit(_TERMINATED)
     except KeyboardInterrupt:
         return
 

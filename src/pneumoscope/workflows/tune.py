@@ -112,7 +112,7 @@ def tune(
         RecipeError: The recipe contradicts the data, or refuses a setting of the space.
         CheckRefusedError: A data check blocks and is not allowed; nothing was trained.
         RunError: The folder holds something else, or no trial came to an end.
-        KeyboardInterrupt: The user stopped it; it can be resumed.
+        KeyboardInterrupt: The user stopped it; it can be resumed. After SIGTERM it is a `TerminationRequest`.
 
     Example:
         >>> tuning = ps.tune("cnn-224", "manifest.parquet", "runs/tuned", trials=20)
