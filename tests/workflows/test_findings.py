@@ -13,11 +13,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from sklearn.metrics import f1_score, roc_auc_score  # noqa: E402
+from typer.testing import CliRunner  # noqa: E402
 
 from pneumoscope.bundle.card import Card, read_card  # noqa: E402
 from pneumoscope.bundle.evidence import AuditFact, is_audited  # noqa: E402
 from pneumoscope.bundle.prediction import decide, split_decision  # noqa: E402
 from pneumoscope.bundle.runtime import Model, load  # noqa: E402
+from pneumoscope.cli.main import app  # noqa: E402
 from pneumoscope.core.errors import ManifestError, RecipeError, UsageError  # noqa: E402
 from pneumoscope.core.labels import absent_name, display_name  # noqa: E402
 from pneumoscope.data.columns import TEXT  # noqa: E402
@@ -237,6 +239,19 @@ def test_an_evaluation_of_one_finding_reads_like_that_of_a_binary_model(
     assert one.identity == evaluation.identity
     with pytest.raises(UsageError, match="was not measured"):
         evaluation.of("hernia")
+
+
+def test_no_figure_of_one_finding_takes_the_largest_probability_as_the_decision(
+    run: Run, manifest: Manifest, tmp_path: Path
+) -> None:
+    path = tmp_path / "manifest.parquet"
+    write_manifest(manifest, path)
+    done = CliRunner().invoke(app, ["evaluate", str(run.bundle), "--data", str(path), "--finding", "pneumonia"])
+    assert done.exit_code == 0, done.output
+    assert "at the frozen thresholds" in done.output
+    assert "By source" in done.output
+    for name in ("accuracy", "largest probability", "All classes", "F1", "Precision", "Recall"):
+        assert name.casefold() not in done.output.casefold(), done.output
 
 
 def test_an_audit_asks_about_one_finding(run: Run, manifest: Manifest) -> None:

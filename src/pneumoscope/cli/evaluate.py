@@ -113,9 +113,9 @@ def evaluate(
     else:
         point = model.card.default_operating_point
         if isinstance(evaluation, Evaluation):
-            show(evaluation, point)
+            show(evaluation, point, finding=finding is not None)
         elif finding is not None:
-            show(evaluation.of(finding), point)
+            show(evaluation.of(finding), point, finding=True)
         else:
             show_findings(evaluation, point)
     if recalibrate and isinstance(evaluation, Evaluation) and evaluation.recalibrated is None:
@@ -181,26 +181,38 @@ def _print_facts(console: Console, evaluation: EvaluationFacts, images: int) -> 
         console.print(f"Warning: {stamp}.", style="yellow")
 
 
-def show(evaluation: Evaluation, default_point: str) -> None:
-    """Print an evaluation: what was measured, warnings, figures, decisions, sources, the disclaimer."""
-    from pneumoscope.reporting.formatting import name_figure, name_point
+def show(evaluation: Evaluation, default_point: str, *, finding: bool = False) -> None:
+    """Print an evaluation: what was measured, warnings, figures, decisions, sources, the disclaimer.
+
+    Args:
+        evaluation: Of a model, or of one finding of a multi-label model.
+        default_point: The operating point that decides.
+        finding: Whether it is of one finding: what takes the largest probability as the decision is then left out.
+    """
+    from pneumoscope.reporting.formatting import DECIDED_BY_LARGEST, finding_figures, name_figure, name_point
     from pneumoscope.stats.recalibration import calibration_figures
 
     figures = evaluation.figures
     console = wide_console(120)  # the width that the tables need, so that no figure is cut
     _print_facts(console, evaluation, figures.images)
-    table = _table("All classes together", "", "all images", *(["answered only"] if evaluation.answered else []))
-    for key, estimate in figures.overall.items():
-        answered = [evaluation.answered.overall[key]] if evaluation.answered else []
+    overall = {} if finding else figures.overall
+    of_answered = {} if finding or evaluation.answered is None else evaluation.answered.overall
+    table = _table("All classes together", "", "all images", *(["answered only"] if of_answered else []))
+    for key, estimate in overall.items():
+        answered = [of_answered[key]] if of_answered else []
         table.add_row(name_figure(key), *map(_cell, (estimate, *answered)))
-    console.print(table)
+    if overall:
+        console.print(table)
     share = evaluation.refused_share
     console.print(f"No answer: {evaluation.refused} of {figures.images} images, share {_cell(share)}.")
 
-    heads = [f"{display_name(c)}\n{figures.class_images[c]} images" for c in figures.classes]
-    table = _table("Every class against the rest (decision: the largest probability)", "", *heads)
-    for key in next(iter(figures.by_class.values())):
-        table.add_row(name_figure(key), *(_cell(figures.by_class[c][key]) for c in figures.classes))
+    classes = figures.classes[:1] if finding else figures.classes
+    heads = [f"{display_name(c)}\n{figures.class_images[c]} images" for c in classes]
+    title = "Every class against the rest (decision: the largest probability)"
+    table = _table("Figures without a threshold" if finding else title, "", *heads)
+    by_class = [key for key in figures.by_class[classes[0]] if not (finding and key in DECIDED_BY_LARGEST)]
+    for key in by_class:
+        table.add_row(name_figure(key), *(_cell(figures.by_class[c][key]) for c in classes))
     console.print(table)
 
     primary = display_name(figures.classes[0])
@@ -226,7 +238,8 @@ def show(evaluation: Evaluation, default_point: str) -> None:
     console.print(table)
 
     if len(evaluation.by_source) > 1:
-        keys = list(next(iter(evaluation.by_source.values())).metrics)
+        of_source = next(iter(evaluation.by_source.values())).metrics
+        keys = list(finding_figures(of_source) if finding else of_source)
         table = _table("By source", "source", "images", *(name_figure(key) for key in keys))
         for name, source in evaluation.by_source.items():
             table.add_row(name, str(source.images), *(_cell(source.metrics[key]) for key in keys))
@@ -245,12 +258,13 @@ def show(evaluation: Evaluation, default_point: str) -> None:
         _show_reference(evaluation.non_inferiority, console)
     several: tuple[object, ...] = ()
     if len(evaluation.by_source) > 1:
-        several = (evaluation.by_source, [each.mean for each in evaluation.by_site])
-    of_answered = {} if evaluation.answered is None else evaluation.answered.overall
+        sources = [each.metrics[key] for each in evaluation.by_source.values() for key in keys]
+        several = (sources, [each.mean for each in evaluation.by_site])
     recalibrated = {} if evaluation.recalibrated is None else evaluation.recalibrated.flat()
     _print_footnotes(
         console,
-        (figures.overall, figures.by_class, of_answered, evaluation.refused_share),
+        (overall, [figures.by_class[c][key] for c in classes for key in by_class], of_answered),
+        evaluation.refused_share,
         [(point.sensitivity, point.specificity) for point in figures.operating],
         [(figures.flat()[key], each) for key, each in recalibrated.items() if key in shown_calibration],
         (*several, evaluation.by_subgroup, evaluation.non_inferiority),

@@ -48,6 +48,7 @@ def build_context(evaluation: Evaluation, card: Card, *, finding: bool = False) 
     curves = [*(curve for curve in figures.decision_curves if not curve.stated), *stated[1:2]][:SHOWN_PREVALENCES]
     points = {formatting.name_point(p.name): (p.sensitivity, p.specificity) for p in figures.operating}
     thresholds = {formatting.name_point(p.name): p.threshold for p in figures.operating}
+    of_source = next(iter(evaluation.by_source.values())).metrics
     columns = {display_name(name): counts for name, counts in figures.plots.histogram.items()}
     return {
         "e": evaluation,
@@ -100,7 +101,7 @@ def build_context(evaluation: Evaluation, card: Card, *, finding: bool = False) 
             for one in evaluation.by_site
             if one.mean.value is not None and one.figure == "auroc"
         ],
-        "source_figures": list(next(iter(evaluation.by_source.values())).metrics),
+        "source_figures": list(formatting.finding_figures(of_source) if finding else of_source),
         "decision_columns": [*figures.classes, REFUSED],
         "name_decision": lambda name: "No answer" if name == REFUSED else result_phrase(name),
     }
