@@ -7,6 +7,9 @@ import pytest
 from pneumoscope.bundle.card import PartMetrics
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.reporting.model_card import render_model_card
+from pneumoscope.reporting.pages.base import load_templates
+from pneumoscope.reporting.pages.run_report import list_training_rows
+from pneumoscope.reporting.record import read_record
 from pneumoscope.stats.estimates import Estimate, PredictionSets
 
 bundles = pytest.importorskip("bundles")
@@ -108,3 +111,32 @@ def test_every_table_has_as_many_cells_in_each_row_as_in_its_head(card):
         cells = line.replace("\\|", "").count("|") - 1
         width = width or cells
         assert cells == width, line
+
+
+LEFT_OUT = tuple(f"finding number {n} left out, too few: {'the validation part lacks it ' * 6}" for n in range(10))
+"""As a recipe of several findings has them; 2,000 characters in all."""
+
+
+def test_many_changes_to_a_recipe_are_a_list_and_no_cell_of_a_table(card):
+    plain, identity = card
+    for changes, listed in (((), ()), (("training.epochs=2", "optimizer.lr=0.1"), ()), (LEFT_OUT, LEFT_OUT)):
+        changed = plain.model_copy(update={"recipe_changes": changes})
+        lines = render_model_card(changed, identity).splitlines()
+        [cell] = [line for line in lines if line.startswith("| Recipe |")]
+        assert len(cell) < 200
+        assert ("10 changes" if listed else f"changes: {'; '.join(changes) or 'none'}") in cell
+        assert [line for line in lines if line.startswith("- finding number")] == [f"- {change}" for change in listed]
+
+
+def test_a_page_opens_many_changes_and_shows_few(card, tmp_path):
+    template = '{% from "sections/macros.html" import change_list %}{{ change_list(changes) }}'
+    show = load_templates().from_string(template).render
+    assert "<details>" not in show(changes=["optimizer.lr=0.1"])
+    assert "<code>optimizer.lr=0.1</code>" in show(changes=["optimizer.lr=0.1"])
+    assert "<summary>10 changes</summary>" in show(changes=LEFT_OUT)
+    assert show(changes=LEFT_OUT).count("<li>") == 10
+    record = read_record(bundles.write_bundle(tmp_path / "b", recipe_changes=(*LEFT_OUT, "<b>=1")))
+    rows = dict(list_training_rows(record))
+    assert "11 changes" in rows["Recipe"]
+    assert rows["Recipe"].count("<li>") == 11
+    assert "<li>&lt;b&gt;=1</li>" in rows["Recipe"]

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from pneumoscope.bundle.card import Card, CheckNote
 from pneumoscope.bundle.evidence import AcceptanceFact, AuditFact, Opening
+from pneumoscope.core.counts import format_count
 from pneumoscope.core.labels import absent_name, display_name, inside_sentence
 from pneumoscope.recipes.pretrained import Pretrained
 from pneumoscope.recipes.recipe import Recipe
@@ -136,6 +137,18 @@ def _estimates(value: object) -> Iterator[Estimate]:
 def join_names(names: Sequence[str], last: str = "and") -> str:
     """Return names as a list in words: a, b and c; nothing without names."""
     return f" {last} ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
+
+
+LONGEST_CHANGES = 160
+"""Characters of the changes of a recipe in one line; more of them are a list."""
+
+
+def describe_changes(changes: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the changes of a recipe in a phrase, and those that need a list; none where the phrase has them."""
+    joined = "; ".join(changes) or "none"
+    if len(joined) <= LONGEST_CHANGES:
+        return f"changes: {joined}", ()
+    return format_count(len(changes), "change"), tuple(changes)
 
 
 def list_sources(card: Card) -> list[str]:

@@ -16,6 +16,7 @@ from pneumoscope.reporting.formatting import (
     describe_acceptance,
     describe_audit,
     describe_calibration,
+    describe_changes,
     describe_groups,
     describe_openings,
     describe_question,
@@ -89,7 +90,7 @@ def render_model_card(
 
 
 def _list_details(card: Card, identity: str) -> list[str]:
-    changes = "; ".join(card.recipe_changes) or "none"
+    said, listed = describe_changes(card.recipe_changes)
     return [
         "## Model details",
         _table(
@@ -98,7 +99,7 @@ def _list_details(card: Card, identity: str) -> list[str]:
                 ("Identity (SHA-256 of card.json)", f"`{identity}`"),
                 ("Graph (SHA-256 of model.onnx)", f"`{card.model_sha256}`, {format_bytes(card.model_bytes)}"),
                 ("Created", f"{card.created}, with " + ", ".join(f"{k} {v}" for k, v in card.software.items())),
-                ("Recipe", f"{card.recipe_name} (`{card.recipe_hash[:12]}`); changes: {changes}"),
+                ("Recipe", f"{card.recipe_name} (`{card.recipe_hash[:12]}`); {said}"),
                 ("Task", _describe_task(card)),
                 (
                     "Input",
@@ -109,6 +110,7 @@ def _list_details(card: Card, identity: str) -> list[str]:
                 ("Calibrated", describe_calibration(card)),
             ],
         ),
+        *(["Changes to the recipe:", _bullets(listed)] if listed else []),
     ]
 
 

@@ -45,6 +45,7 @@ def load_templates() -> jinja2.Environment:
         interval=formatting.format_interval,
         inline=formatting.format_estimate,
         percent=partial(formatting.format_estimate, percent=True),
+        describe_changes=formatting.describe_changes,
         name_figure=formatting.name_figure,
         name_point=formatting.name_point,
         gauge=render_interval_gauge,

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from markupsafe import Markup, escape
+
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.card import Card, read_card
 from pneumoscope.core.files import write_text
@@ -172,8 +174,10 @@ def list_training_rows(record: Record) -> list[tuple[str, str]]:
     card, recipe, machine = record.card, record.recipe, record.environment
     versions = dict(card.software) | (dict(machine["packages"]) if machine is not None else {})
     rows = [] if recipe is None else _recipe_rows(recipe)
-    changes = "; ".join(card.recipe_changes) or "none"
-    rows.insert(0, ("Recipe", f"{card.recipe_name} ({card.recipe_hash[:12]}); changes: {changes}"))
+    said, listed = formatting.describe_changes(card.recipe_changes)
+    items = Markup("").join(Markup("<li>{}</li>").format(change) for change in listed)
+    changes = Markup('<ul class="plain">{}</ul>').format(items) if listed else ""
+    rows.insert(0, ("Recipe", escape(f"{card.recipe_name} ({card.recipe_hash[:12]}); {said}") + changes))
     if record.curve:
         epoch = record.kept_epoch
         duration = "" if record.seconds is None else f", {formatting.format_duration(record.seconds)}"
