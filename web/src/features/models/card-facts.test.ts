@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Card } from "../../api/card";
 import { formatEstimate, formatShare } from "../../components/estimate";
-import { selectHeadline, selectShown, splitStandards } from "./card-facts";
+import { arrangeChanges, selectHeadline, selectShown, splitStandards } from "./card-facts";
 
 test("a reference standard is taken apart at its sources, not at every semicolon", () => {
   const label = {
@@ -47,4 +47,11 @@ test("a finding has no figures of a decision by the largest probability, which i
   const atPoint = { "youden/specificity": { value: 0.7 } };
   expect(Object.keys(selectShown(card, { ...metrics, ...atPoint }))).toEqual(["mass/auroc", "youden/specificity"]);
   expect(selectShown({ ...card, kind: "binary" }, metrics)).toEqual(metrics);
+});
+
+test("changes to a recipe are a line, or a list where they are too long for one", () => {
+  expect(arrangeChanges()).toEqual({ line: "", list: [] });
+  expect(arrangeChanges(["training.epochs=2", "optimizer.lr=0.1"]).line).toBe("training.epochs=2; optimizer.lr=0.1");
+  const long = ["nodule", "mass", "hernia"].map((name) => `finding ${name} left out, too few: ${"a ".repeat(40)}`);
+  expect(arrangeChanges(long)).toEqual({ line: "", list: long });
 });

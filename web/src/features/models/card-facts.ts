@@ -80,3 +80,11 @@ export function selectHeadline(card: Card, all: Record<string, Estimate>): [stri
   ];
   return keys.flatMap((key) => (metrics[key] ? [[key, metrics[key]] as [string, Estimate]] : []));
 }
+
+const LONGEST_CHANGES = 160;
+
+/** Return the changes to a recipe as a line and as a list; only one of them is not empty. */
+export function arrangeChanges(changes: readonly string[] = []): { line: string; list: readonly string[] } {
+  const line = changes.join("; ");
+  return line.length > LONGEST_CHANGES ? { line: "", list: changes } : { line, list: [] };
+}

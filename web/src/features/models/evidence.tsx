@@ -1,9 +1,10 @@
 // The facts added after a model was built, its technical details and its files.
 
+import type { ComponentChildren } from "preact";
 import type { Card } from "../../api/card";
 import type { ModelDetail } from "../../api/types";
 import { formatDateTime, formatNumber, t, translateTerm } from "../../i18n";
-import { findParity, listOpenings, listOtherFacts } from "./card-facts";
+import { arrangeChanges, findParity, listOpenings, listOtherFacts } from "./card-facts";
 
 export function Evidence({ model }: { model: ModelDetail }) {
   const parity = findParity(model);
@@ -59,11 +60,27 @@ export function Evidence({ model }: { model: ModelDetail }) {
 }
 
 export function Details({ model, card }: { model: ModelDetail; card: Card }) {
-  const facts: [string, string][] = [
+  const changes = arrangeChanges(card.recipe_changes);
+  const facts: [string, ComponentChildren][] = [
     [t("model.identity"), model.identity],
     [t("model.graph"), `${card.model_sha256} (${formatNumber(card.model_bytes / 1e6, 1)} MB)`],
     [t("model.made"), formatDateTime(card.created)],
-    [t("model.recipe"), [card.recipe_name, ...(card.recipe_changes ?? [])].join("; ")],
+    [
+      t("model.recipe"),
+      <>
+        {[card.recipe_name, changes.line].filter(Boolean).join("; ")}
+        {changes.list.length > 0 && (
+          <details>
+            <summary>{t("model.changes", { count: changes.list.length })}</summary>
+            <ul>
+              {changes.list.map((change) => (
+                <li key={change}>{change}</li>
+              ))}
+            </ul>
+          </details>
+        )}
+      </>,
+    ],
     [t("model.parameters"), formatNumber(card.parameters, 0)],
     [t("model.input"), t("model.input-is", { side: card.input_size })],
     [
