@@ -376,14 +376,27 @@ def _place(folder: Path, identity: str) -> Path:
 
 
 def _files(folder: Path) -> Sequence[Path]:
-    return sorted(folder.glob("*.json")) if folder.is_dir() else ()
+    """Return the files of a folder of facts; `Path.glob` would find none in one that must not be listed."""
+    try:  # a hidden file is one that is being written
+        return sorted(path for path in folder.iterdir() if path.suffix == ".json" and not path.name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> BundleError:
+    way_out = "What it says is not known, such as a failed audit: allow reading it."
+    return BundleError(str(path), f"cannot be read: {error.strerror}.", way_out)
 
 
 def _read_one(path: Path, identity: str) -> Fact:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         named = value["bundle"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except (ValueError, KeyError, TypeError) as error:
         raise BundleError(
             str(path), "does not say which bundle it is about.", "Remove it, or make it again."
         ) from error

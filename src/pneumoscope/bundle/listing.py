@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -48,11 +49,13 @@ def list_bundles(folders: Sequence[str | Path] = ("runs",)) -> tuple[list[Bundle
     """
     bundles: list[BundleEntry] = []
     broken: list[BundleError] = []
-    for name, folder in _candidates(as_tuple(folders)):
+    for name, folder in _candidates(as_tuple(folders), broken):
         try:
             bundles.append(BundleEntry(name, folder, *read_card(folder)))
         except BundleError as error:
             broken.append(error)
+        except OSError as error:
+            broken.append(BundleError(str(folder), f"cannot be read: {error.strerror}.", "Allow reading it."))
     return bundles, broken
 
 
@@ -94,11 +97,17 @@ def describe_bundle(model: ModelInput = BUILTIN) -> BundleDescription:
     return BundleDescription(folder, card, identity, tuple(evidence.read(folder, identity)))
 
 
-def _candidates(folders: Sequence[str | Path]) -> Iterator[tuple[str, Path]]:
-    """Yield name and folder of everything that may be a bundle."""
+def _candidates(folders: Sequence[str | Path], broken: list[BundleError]) -> Iterator[tuple[str, Path]]:
+    """Yield name and folder of everything that may be a bundle; a folder that cannot be listed goes to ``broken``."""
+
+    def refuse(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            broken.append(BundleError(str(error.filename), f"cannot be listed: {error.strerror}.", "Allow reading it."))
+
     for name in SHIPPED:
         with suppress(BundleError):
             yield name, bundle_folder(name)
     for folder in folders:
-        for card in sorted(Path(folder).rglob("card.json")):
-            yield str(card.parent), card.parent
+        walk = os.walk(folder, onerror=refuse)
+        for found in sorted(Path(place) for place, _, names in walk if "card.json" in names):
+            yield str(found), found

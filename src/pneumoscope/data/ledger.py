@@ -85,7 +85,7 @@ def find_openings(
         ManifestError: A ledger has an unreadable line.
     """
     wanted = images if isinstance(images, OpenedImages) else OpenedImages.of(images)
-    beside = sorted(Path(manifest_path).resolve().parent.glob(f"*{SUFFIX}"))
+    beside = _ledgers_in(Path(manifest_path).resolve().parent)
     own = [own_ledger()] if own_ledger().is_file() else []
     # An opening stands in both kinds of ledger with the same words; it counts once.
     entries = dict(entry for ledger in (*beside, *own) for entry in _read(ledger))
@@ -93,6 +93,17 @@ def find_openings(
     elsewhere = [opening for opening in known if not opening.number or opening.number not in numbers]
     found = [entry for entry in (*entries.values(), *elsewhere) if wanted.overlaps(entry.images)]
     return sorted(found, key=lambda opening: opening.time)
+
+
+def _ledgers_in(folder: Path) -> list[Path]:
+    """Return the ledgers of a folder; `Path.glob` would find none in one that must not be listed."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.name.endswith(SUFFIX))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        problem = f"cannot be listed: {error.strerror}. Earlier openings of its test images would not count."
+        raise ManifestError(str(folder), problem, "Allow reading that folder.") from error
 
 
 def openings_without(
@@ -153,7 +164,14 @@ def record_opening(
     if opened.pixels:
         entry |= {"pixels": sorted(opened.pixels), "fingerprints": sorted(opened.fingerprints)}
     line = (json.dumps(entry) + "\n").encode()
-    _append(ledger_path(manifest_path), line)
+    try:
+        _append(ledger_path(manifest_path), line)
+    except OSError as error:
+        raise ManifestError(
+            str(ledger_path(manifest_path)),
+            f"cannot be written: {error.strerror}. Each opening of test images is written there.",
+            "Make room there, or allow writing; or copy the manifest into a folder of your own, with its ledgers.",
+        ) from error
     own_ledger().parent.mkdir(parents=True, exist_ok=True)
     _append(own_ledger(), line)
     return earlier
