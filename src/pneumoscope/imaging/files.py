@@ -155,6 +155,8 @@ def _looks_like_image(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             found = format_of(file.read(MAGIC_BYTES))
+    except PermissionError:
+        return True  # it may be DICOM under any name; reading it says why it cannot be read
     except OSError:
         return False
     return found is not None if not ending else found == "dicom"

@@ -9,6 +9,7 @@ neither reads nor changes a global setting of Pillow or pydicom.
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -196,7 +197,8 @@ def _bytes_of(path: str | Path, name: str) -> bytes:
             raise ImageError(name, f"is {BROKEN_LINK}.", "Restore the file, or remove the link.")
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise ImageError(name, "is a folder.", "Give the files in it.")
+            with os.scandir(path):  # a folder that must not be listed says so
+                raise ImageError(name, "is a folder.", "Give the files in it.")
         if not stat.S_ISREG(status.st_mode):
             raise ImageError(name, "is not a regular file.", "Give a file on disk.")
         if status.st_size > MAX_BYTES:
