@@ -195,7 +195,7 @@ def describe_system_error(error: Exception) -> str | None:
             errno.EACCES: "Choose a place that you may use, or change its permissions.",
             errno.EPERM: "Choose a place that you may use, or change its permissions.",
         }
-        return f"{place}: {reason}. {ways_out.get(error.errno or 0, '')}".rstrip()
+        return f"{place}: {reason}. {ways_out.get(error.errno or 0, '')}{_describe_own_folder(error)}".rstrip()
     if type(error).__module__.partition(".")[0] in DATABASES:
         reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
         if "Can't locate revision" in reason:  # Alembic's words for a schema that this version does not know
@@ -204,6 +204,27 @@ def describe_system_error(error: Exception) -> str | None:
     if isinstance(error, RuntimeError) and any(words in str(error) for words in WRITING_FAILED):
         return "a checkpoint or bundle: cannot be written. Make room, or choose a place on another disk."
     return None
+
+
+def _describe_own_folder(error: OSError) -> str:
+    """Return which variable moves a folder that no option named; empty where the place is another."""
+    if not isinstance(error.filename, str) or error.errno not in UNWRITABLE:
+        return ""
+    from pathlib import Path
+
+    from pneumoscope.core.files import cache_folder, data_folder  # here: `--help` does without them
+
+    place = Path(error.filename)
+    folders = (("the cache", "PNEUMOSCOPE_CACHE", cache_folder()), ("records", "PNEUMOSCOPE_HOME", data_folder()))
+    for what, variable, folder in folders:
+        # A folder above it is named where that could not be made.
+        if place.is_relative_to(folder) or (folder.is_relative_to(place) and not folder.exists()):
+            return f" It is the folder of {what}: {variable}=DIR names another one."
+    return ""
+
+
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+"""The system's numbers of errors that another folder avoids."""
 
 
 def _print_error(text: str) -> None:

@@ -176,9 +176,10 @@ def _save(folder: Path, files: list[str], measured: Measurements) -> None:
     name = hashlib.sha256(" ".join(files).encode()).hexdigest()[:32]
     with suppress(OSError), atomic_path(folder / f"{name}.npz") as temporary:
         np.savez_compressed(temporary, **arrays)
-    for suffix in (".npz", ".json"):
-        for old in _newest(folder, suffix)[_KEPT:]:
-            old.unlink(missing_ok=True)
+    with suppress(OSError):
+        for suffix in (".npz", ".json"):
+            for old in _newest(folder, suffix)[_KEPT:]:
+                old.unlink(missing_ok=True)
 
 
 def _newest(folder: Path, suffix: str) -> list[Path]:
@@ -187,7 +188,11 @@ def _newest(folder: Path, suffix: str) -> list[Path]:
 
 def _find(folder: Path, files: list[str]) -> Measurements | None:
     """Return the cached measurements of these files, alone or among others: a recipe may leave out a label."""
-    for path in _newest(folder, ".npz"):
+    try:
+        files_there = _newest(folder, ".npz")
+    except OSError:  # another user's folder
+        return None
+    for path in files_there:
         measurements = _load(path, files)
         if measurements is not None:
             return measurements

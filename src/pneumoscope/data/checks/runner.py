@@ -44,11 +44,9 @@ def check(
     started = time.perf_counter()
     folder = cache or cache_folder() / "checks"
     cached_report = folder / f"{_key(manifest, classes)}.json"
-    if cached_report.is_file():
-        try:
-            return CheckReport.model_validate_json(cached_report.read_bytes())
-        except ValidationError:
-            pass  # of another version, or cut off: the checks run again
+    # One that is not there, of another version, cut off, or that must not be read: the checks run again.
+    with suppress(OSError, ValidationError):
+        return CheckReport.model_validate_json(cached_report.read_bytes())
     report = run_checks(build_context(manifest, classes, progress=progress, cache=folder), started)
     with suppress(OSError):  # a full or read-only disk only costs time: the report is at hand
         write_text(cached_report, report.model_dump_json())

@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,8 +84,10 @@ def _evict(folder: Path, keep: set[Path]) -> None:
         if total <= limit:
             return
         if path not in keep:
-            total -= path.stat().st_size
-            path.unlink(missing_ok=True)
+            size = path.stat().st_size
+            with suppress(PermissionError):  # another user's
+                path.unlink(missing_ok=True)
+                total -= size
 
 
 def open_cache(
@@ -134,7 +137,8 @@ def open_cache(
             key = hashlib.sha256(f"{VERSION} {size}{inside} {contents}".encode()).hexdigest()[:32]
             path = folder / f"{key}.npy"
             if path.is_file():
-                os.utime(path)
+                with suppress(PermissionError):  # another user's: the order in which shards go is all that it changes
+                    os.utime(path)
                 advance(len(places))
             else:
                 images = np.empty((len(places), size, size), np.uint8)
