@@ -153,6 +153,7 @@ def check_empty_folder(folder: Path, what: str) -> None:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         problem = "is not empty" if folder.is_dir() else "is a file"
         raise UsageError(str(folder), f"{problem}; {what} goes into a new folder.", "Name another one, or remove it.")
+    check_place(folder.resolve())
 
 
 @contextmanager
@@ -205,6 +206,22 @@ def check_new_file(path: Path) -> None:
     present = next(each for each in path.absolute().parents if each.exists())
     if not present.is_dir():
         raise UsageError(str(path), f"{present} is a file, not a folder.", "Name a file in a folder.")
+    check_place(path)
+
+
+def check_place(path: Path) -> None:
+    """Check that something new may be made at a path, before work begins whose result goes there.
+
+    Raises:
+        UsageError: This user must not write into the nearest folder above the path that is there.
+    """
+    present = next(each for each in path.absolute().parents if each.is_dir())
+    if not os.access(present, os.W_OK | os.X_OK):
+        raise UsageError(
+            str(path),
+            f"cannot be made: this user must not write into {present}.",
+            "Choose a place that you may write to, or change its permissions.",
+        )
 
 
 def shorten_name(stem: str, ending: str, longest: int = LONGEST_NAME) -> str:

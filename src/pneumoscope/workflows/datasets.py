@@ -15,6 +15,7 @@ from pneumoscope.core.arguments import argument, as_tuple, check_arguments, chec
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.engines import check_engine, open_engine
 from pneumoscope.core.errors import CheckRefusedError, UsageError
+from pneumoscope.core.files import check_new_file
 from pneumoscope.core.labels import PARTS, LabelSet
 from pneumoscope.data import merge as merging
 from pneumoscope.data.cells import RULES
@@ -284,6 +285,8 @@ def split(
     check_least(0, seed=seed)
     given = {"test": test, "validation": validation, "calibration": calibration}
     shares = _shares({name: share for name, share in given.items() if share is not None}, ratio)
+    if output is not None:
+        check_new_file(Path(output))
     manifest = manifest_of(data, roots)
     if manifest.parts_present and not again:
         raise UsageError(
@@ -419,4 +422,5 @@ def _manifest_path(path: str | Path) -> Path:
     """Return the path, which must be named as a manifest."""
     if Path(path).suffix != ".parquet":
         raise UsageError(str(path), "must end with .parquet.")
+    check_new_file(Path(path))
     return Path(path)

@@ -6,6 +6,7 @@ steps themselves check the same again, since Python calls them directly. Each me
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +114,9 @@ def check_new_folder(folder: Path) -> None:
     present = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not present.is_dir():
         raise UsageError(argument("out", folder), f"{present} is a file, not a folder.", "Choose another `out`.")
+    if not os.access(present, os.W_OK | os.X_OK):
+        problem = f"cannot be used: this user must not write into {present}."
+        raise UsageError(argument("out", folder), problem, "Choose another `out`, or change its permissions.")
 
 
 def check_training(
