@@ -1,4 +1,4 @@
-"""What this user must not read or write is named with the way out, and is never taken for something that is not there."""
+"""What this user must not use is named with the way out, and never taken for something that is not there."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_work(
 ) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: not (mode & os.W_OK and Path(path) == closed))
     for check_one in (check_new_file, check_new_folder, lambda folder: check_empty_folder(folder, "an export")):
-        with pytest.raises(UsageError, match="must not write into .*closed"):
+        with pytest.raises(UsageError, match=r"must not write into .*closed"):
             check_one(closed / "new" / "x")
-    with pytest.raises(UsageError, match="must not write into .*closed"):
+    with pytest.raises(UsageError, match=r"must not write into .*closed"):
         check_new_folder(closed)
     for command in ("data import folder {0} -o {0}/x.parquet", "data split {0}/none.parquet -o {0}/x.parquet"):
         done = invoke(*command.format(closed).split())
