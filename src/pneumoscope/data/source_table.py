@@ -290,5 +290,10 @@ def _check_shape(path: Path, records: Sequence[list[str]], separator: str, notes
             f"separated by {_SEPARATOR_NAMES.get(separator, repr(separator))}:{lines}\n",
             "Write a cell that holds the separator in quotation marks, or give each column a name.",
         )
+    short = [number for number, record in filled[1:] if len(record) < width]
+    if short:
+        which = f"row {short[0]}" if len(short) == 1 else f"{len(short):,} rows, the first of them row {short[0]},"
+        verb = "has" if len(short) == 1 else "have"
+        notes = [*notes, f"{path.name}: {which} {verb} fewer cells than the header; those at the end count as blank"]
     rows = tuple(tuple((record + [""] * width)[:width]) for _, record in filled[1:])
     return SourceTable(path, tuple(columns), rows, tuple(number for number, _ in filled[1:]), tuple(notes))

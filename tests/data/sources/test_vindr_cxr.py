@@ -198,6 +198,7 @@ def test_images_of_another_size_need_the_size_of_the_originals(folder: Path) -> 
     [
         ("image_labels_train", ("Cardiomegaly", "Cardiomegali"), r"'Cardiomegali'.*Did you mean 'Cardiomegaly'"),
         ("image_labels_train", ("aa,R10,0", "aa,R10,2"), r"row 3, column 'Aortic enlargement': has '2'"),
+        ("image_labels_train", ("aa,R10", "aa,"), r"row 3, column 'rad_id': names no reader"),
         ("image_labels_train", ("aa,R10", "aa,R9"), r"row 3: names 'aa' again for the reader 'R9'"),
         ("annotations_train", ("Nodule/Mass", "Nodul"), r"row 7, column 'class_name': 'Nodul' is no finding"),
         ("annotations_train", ("16,32,48,64", "16,32,16,64"), r"row 2: has the box '16, 32, 16, 64'"),
@@ -243,3 +244,19 @@ def test_dicom_files_give_the_size_of_boxes(tmp_path: Path, draw: Callable[..., 
     (row,) = manifest.table.itertuples()
     assert (row.label, row.sex, row.age, row.view, row.width) == ("edema", "F", 61, "PA", 32)
     assert row.boxes == "[[0.25, 0.125, 0.25, 0.375]]"
+
+
+def test_a_table_that_lacks_a_finding_or_ends_early_says_so(folder: Path) -> None:
+    path = folder / "annotations/image_labels_train.csv"
+    lines = [line.split(",") for line in TRAIN.splitlines()]
+    place = lines[0].index("Pneumothorax")
+    path.write_text("\n".join(",".join(line[:place] + line[place + 1 :]) for line in lines)[:-6])
+    notes = _scan(folder).notes
+    assert "image_labels_train.csv: row 13 has fewer cells than the header; those at the end count as blank" in notes
+    assert "image_labels_train.csv has no column of these findings, which are unknown: pneumothorax" in notes
+
+
+def test_a_size_that_no_dicom_file_has_is_refused(folder: Path) -> None:
+    (folder / "train_meta.csv").write_text("image_id,dim0,dim1\naa,64,99999999\n")
+    with pytest.raises(ManifestError, match=r"has the size '64, 99999999'\. Write rows and columns, 1 to 65,535"):
+        _scan(folder)

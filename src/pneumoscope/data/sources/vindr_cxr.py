@@ -79,6 +79,7 @@ _RULES = {
     "unanimous": "a finding counts that all name or none",
 }
 _SIZES = ("train_meta.csv", "test_meta.csv")  # written by the programs that resized the images on Kaggle
+_MOST_PIXELS = 65_535  # Rows and Columns have 16 bits (PS3.3 C.7.6.3)
 _BEYOND = 1.01  # boxes may end outside by rounding; those of a larger image end far outside
 
 
@@ -147,6 +148,8 @@ def _read_part(folder: Path, name: str) -> ReaderTables | None:
     columns = {term: table.cells(term, f"column {term!r}") for term in terms}
     for place, (image, reader) in enumerate(zip(map(str.strip, images), map(str.strip, readers), strict=True)):
         where = table.where(place)
+        if "rad_id" in table.columns:
+            _check_reader(reader, where)
         if reader in part.readings.get(image, ()):
             again = f"names {quote(image)} again" + (f" for the reader {quote(reader)}." if reader else ".")
             raise ManifestError(where, again, "Keep one row for each image and reader.")
@@ -164,11 +167,17 @@ def _read_kaggle(table: SourceTable) -> ReaderTables:
     for place, (image, reader, term) in enumerate(zip(*columns, strict=True)):
         where, term = table.where(place), term.strip()
         _check_term(term, f"{where}, column 'class_name'")
+        _check_reader(reader.strip(), where)
         reading = part.add(image.strip(), reader.strip(), where)
         if not reading:
             reading.update(dict.fromkeys((NO_FINDING, *KAGGLE), False))
         reading[term] = True
     return part
+
+
+def _check_reader(reader: str, where: str) -> None:
+    if reader == _CONSENSUS:
+        raise ManifestError(f"{where}, column 'rad_id'", "names no reader.", "Name who read the image, such as R9.")
 
 
 def _check_term(term: str, where: str) -> None:
@@ -229,6 +238,11 @@ def _add_rows(
                 label_provenance=options.provenance or _provenance(readings, rule),
             )
         )
+    if part.labels is not part.boxes:
+        listing.notes += part.labels.notes
+        stated = {LABELS.get(term) for term in part.labels.columns}
+        if missing := sorted({label for label in LABELS.values() if label is not None} - stated):
+            listing.notes.append(f"{name} has no column of these findings, which are unknown: {', '.join(missing)}")
     if part.boxes is not None:
         listing.notes += [*part.boxes.notes, *boxes.notes(part.boxes.path.name, part.readings)]
     if contradicted:
@@ -312,11 +326,14 @@ def _read_sizes(folder: Path) -> dict[str, tuple[int, int]]:
             continue
         columns = (table.cells(column, f"column {column!r}") for column in ("image_id", "dim1", "dim0"))
         for place, (image, width, height) in enumerate(zip(*columns, strict=True)):
-            if not (width.strip().isdecimal() and height.strip().isdecimal() and int(width) and int(height)):
+            sides = [int(side) if side.strip().isdecimal() else 0 for side in (width, height)]
+            if not all(0 < side <= _MOST_PIXELS for side in sides):
                 raise ManifestError(
-                    table.where(place), f"has the size {quote(f'{height}, {width}')}.", "Write rows and columns."
+                    table.where(place),
+                    f"has the size {quote(f'{height}, {width}')}.",
+                    f"Write rows and columns, 1 to {_MOST_PIXELS:,}.",
                 )
-            sizes[image.strip()] = int(width), int(height)
+            sizes[image.strip()] = sides[0], sides[1]
     return sizes
 
 
