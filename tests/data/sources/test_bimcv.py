@@ -126,6 +126,8 @@ def test_the_negative_set_has_no_covid_19(folder: Path) -> None:
         ("derivatives/EHR/sil_reg_covid_posi.tsv", ("21.03.2020\tPCR\tP", "21/03/2020\tPCR\tP"), r"Write it as 21\.03"),
         ("sub-S01/sub-S01_sessions.tsv", ("20200320", "20201320"), r"row 2: has the date '20201320'"),
         (f"{_image('ses-E01')}.json", ("{", "["), r"holds no DICOM tags as JSON"),
+        (f"{_image('ses-E01')}.json", ('["MONOCHROME2"]', "null"), r"holds no DICOM tags as JSON"),
+        ("participants.tsv", ("[64, 65]", "-5"), r"participants\.tsv, sub-S01, age: has '-5'"),
     ],
 )
 def test_bad_files_are_named(folder: Path, name: str, change: tuple[str, str], message: str) -> None:
@@ -137,3 +139,20 @@ def test_bad_files_are_named(folder: Path, name: str, change: tuple[str, str], m
 def test_a_folder_without_labels_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"has no derivatives/labels/labels_covid\*\.tsv"):
         _scan(tmp_path)
+
+
+def test_rows_that_differ_are_no_choice_of_the_last_one(folder: Path) -> None:
+    labels, people = folder / "derivatives/labels/labels_covid_posi.tsv", folder / "participants.tsv"
+    labels.write_text(labels.read_text() + "\nsub-S01\tses-E02\tx\t\"['COVID 19']\"\nsub-S01\tses-E01\tagain\t")
+    people.write_text(people.read_text() + "sub-S02\t['CR']\t[40]\tM\nsub-S01\t['CR']\t[64, 65]\tM\n")
+    listing = _scan(folder)
+    assert {row.study_id for row in listing.rows} == {"ses-E03", "ses-E05"}
+    assert [each.reason for each in listing.dropped].count("its report stands in two rows that differ") == 2
+    assert {row.patient_id: (row.age, row.sex) for row in listing.rows}["sub-S02"] == (None, None)
+    assert "participants.tsv, row 5 differs from another row of 'sub-S02': unknown" in listing.notes
+
+
+def test_an_assumed_encoding_is_said(folder: Path) -> None:
+    labels = folder / "derivatives/labels/labels_covid_posi.tsv"
+    labels.write_bytes(labels.read_text().replace("breve", "corazón").encode("latin-1"))
+    assert "is read as cp1252" in _scan(folder).notes[0]

@@ -43,6 +43,7 @@ _LABELS = re.compile(r"labels_covid\w*\.tsv", re.IGNORECASE)
 _TESTS = re.compile(r"sil_reg_covid\w*\.(?:tsv|txt)", re.IGNORECASE)
 _TERM = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _LIST = re.compile(r"\[\s*(?:(?:'[^']*'|\"[^\"]*\")[\s,]*)*\]")
+_AGES = re.compile(r"\[?(?:\s*(?:\d+(?:\.\d+)?|nan|None)\s*(?:,|$|(?=\])))*\]?", re.IGNORECASE)
 _RESULTS = {"POSITIVO": True, "NEGATIVO": False, "INDETERMINADO": None}
 _COVID, _UNCERTAIN, _VIRAL = "covid 19", "covid 19 uncertain", "viral pneumonia"
 _PHOTOMETRIC = "00280004"  # PhotometricInterpretation (PS3.3 C.7.6.3.1.2), as DICOM's JSON names tags
@@ -58,7 +59,9 @@ class BimcvTables:
         positive_days: Participant -> dates of positive tests.
         dates: Session -> date of the study.
         people: Participant -> age and sex, as cells.
+        contradicted: Sessions whose report stands in two rows that differ.
         files: All files that were read.
+        notes: What had to be decided to read them.
     """
 
     reports: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
@@ -66,7 +69,15 @@ class BimcvTables:
     positive_days: dict[str, list[date]] = field(default_factory=dict)
     dates: dict[str, date] = field(default_factory=dict)
     people: dict[str, tuple[str, str]] = field(default_factory=dict)
+    contradicted: set[str] = field(default_factory=set)
     files: set[Path] = field(default_factory=set)
+    notes: list[str] = field(default_factory=list)
+
+    def read(self, path: Path) -> SourceTable:
+        """Read a table, and keep what had to be decided to read it."""
+        table = read_table(path)
+        self.notes += table.notes
+        return table
 
 
 def scan(folder: Path, options: ImportOptions) -> Listing:
@@ -92,6 +103,8 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
             reason = f"view {quote(projection or '')}, not stated to be frontal"
         elif _is_inverted(path):
             reason = "its tags say MONOCHROME1: the values of its PNG show white as black"
+        elif session in tables.contradicted:
+            reason = "its report stands in two rows that differ"
         elif terms is None:
             reason = "the labels of its report are damaged"
         elif EXCLUDED in terms or not findings:
@@ -118,7 +131,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
                 label_provenance=options.provenance or (f"{PROVENANCE}; {how}" if how else PROVENANCE),
             )
         )
-    listing.notes += reader.finish()
+    listing.notes += [*tables.notes, *reader.finish()]
     listing.notes += [f"{count:,} images: {how}" for how, count in counts.items() if how]
     return listing
 
@@ -152,24 +165,29 @@ def _read_tables(folder: Path, files: Sequence[Path]) -> BimcvTables:
             str(folder), "has no derivatives/labels/labels_covid*.tsv.", "Name the folder covid19_posi or covid19_neg."
         )
     for path in labels:
-        table = read_table(path)
+        table = tables.read(path)
         columns = (table.cells(name, f"column {name!r}") for name in ("ReportID", "Labels"))
         for session, cell in zip(*columns, strict=True):
-            tables.reports[session.strip()] = _split_terms(cell)
+            terms = _split_terms(cell)
+            if tables.reports.setdefault(session.strip(), terms) != terms:
+                tables.contradicted.add(session.strip())
             if "neg" in path.name.lower():
                 tables.negative.add(session.strip())
     tests = [path for path in files if path.parent.name == "EHR" and _TESTS.fullmatch(path.name)]
     for path in tests:
-        _read_tests(read_table(path), tables)
+        _read_tests(tables.read(path), tables)
     people = [path for path in files if path.name == "participants.tsv"]
     for path in people:
-        table = read_table(path)
+        table = tables.read(path)
         columns = (table.cells(name, f"column {name!r}") for name in ("participant", "age", "gender"))
-        for participant, age, sex in zip(*columns, strict=True):
-            tables.people[participant.strip()] = _one_age(age), "" if sex.strip() == "None" else sex
+        for place, (participant, age, sex) in enumerate(zip(*columns, strict=True)):
+            known = _one_age(age), "" if sex.strip() == "None" else sex.strip()
+            if tables.people.setdefault(participant.strip(), known) != known:
+                tables.people[participant.strip()] = "", ""
+                tables.notes.append(f"{table.where(place)} differs from another row of {quote(participant)}: unknown")
     sessions = [path for path in files if path.name.endswith("_sessions.tsv")]
     for path in sessions:
-        table = read_table(path)
+        table = tables.read(path)
         columns = (table.cells(name, f"column {name!r}") for name in ("session_id", "study_date"))
         for place, (session, cell) in enumerate(zip(*columns, strict=True)):
             if (text := cell_text(cell.removesuffix(".0"))) is not None:
@@ -216,7 +234,12 @@ def _split_terms(cell: str) -> tuple[str, ...] | None:
 
 
 def _one_age(cell: str) -> str:
-    """Return the age of a participant as a cell; the list has one for each study, and may differ by one year."""
+    """Return the age of a participant as a cell; the list has one for each study, and may differ by one year.
+
+    A cell that is no list of numbers is returned as it is.
+    """
+    if cell_text(cell) is not None and _AGES.fullmatch(cell.strip()) is None:
+        return cell
     ages = [float(number) for number in re.findall(r"\d+(?:\.\d+)?", cell)]
     return f"{min(ages):g}" if ages and max(ages) - min(ages) <= 1 else ""
 
@@ -229,7 +252,7 @@ def _is_inverted(path: Path) -> bool:
     try:
         content = json.loads(tags.read_text(encoding="utf-8"))
         return "MONOCHROME1" in content.get(_PHOTOMETRIC, {}).get("Value", ())
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise ManifestError(str(tags), "holds no DICOM tags as JSON.", "Download it again.") from error
 
 
