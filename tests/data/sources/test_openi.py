@@ -129,6 +129,8 @@ def test_kaggles_layout_gives_the_same(folder: Path) -> None:
         ("indiana_projections.csv", ("png,Lateral", "png,Side"), r"row 3, column 'projection': has 'Side'"),
         ("indiana_projections.csv", ("6_IM-0069-12012-0001", "2_IM-0652-1001"), r"row 8: names .* again; .*row 4 did"),
         ("ecgen-radiology/2.xml", ("</eCitation>", ""), r"2\.xml: is no readable XML"),
+        ("ecgen-radiology/2.xml", ('"utf-8"', '"none-8"'), r"2\.xml: is no readable XML: unknown encoding"),
+        ("ecgen-radiology/2.xml", ('"utf-8"', '"gb18030"'), r"2\.xml: is no readable XML: multi-byte"),
         ("ecgen-radiology/2.xml", ("CXR2", "CXR1"), r"2\.xml: is report 1, as is .*1\.xml"),
     ],
 )
@@ -142,3 +144,12 @@ def test_without_the_table_of_projections_nobody_knows_what_is_frontal(folder: P
     (folder / "indiana_projections.csv").unlink()
     with pytest.raises(ManifestError, match=r"about half of the images are laterals.*Take it from Kaggle's copy"):
         _scan(folder)
+
+
+@pytest.mark.parametrize("cell", ["", "nan", "NaN", "None"])
+def test_a_report_without_terms_states_nothing(folder: Path, cell: str) -> None:
+    """Pandas writes an empty cell in several ways; a term called "nan" would make all findings absent."""
+    shutil.rmtree(folder / "ecgen-radiology")
+    (folder / "indiana_reports.csv").write_text(f"uid,MeSH\n1,normal\n2,{cell}\n")
+    listing = _scan(folder)
+    assert [row.patient_id for row in listing.rows] == ["1"]

@@ -22,6 +22,7 @@ from pneumoscope.core.arguments import quote
 from pneumoscope.core.errors import ManifestError
 from pneumoscope.core.labels import LabelSet
 from pneumoscope.core.registry import several
+from pneumoscope.data.cells import cell_text
 from pneumoscope.data.finding_rows import NOTHING_STATED, stated_label, without_contradictions
 from pneumoscope.data.findings import list_findings, write_findings
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
@@ -197,7 +198,8 @@ def _read_reports(folder: Path, files: Iterable[Path]) -> tuple[dict[str, Report
         where = table.where(place)
         if uid.strip() in reports:
             raise ManifestError(where, f"is report {uid.strip()} again.", "Keep one row for each report.")
-        reports[uid.strip()] = Report(tuple(term.strip() for term in cell.split(";") if term.strip()), where)
+        terms = () if cell_text(cell) is None else tuple(term.strip() for term in cell.split(";") if term.strip())
+        reports[uid.strip()] = Report(terms, where)
     return reports, used
 
 
@@ -205,7 +207,7 @@ def _read_xml(path: Path) -> tuple[str, tuple[str, ...]] | None:
     """Return number and major terms of a report; None for a file that is no report."""
     try:
         root = ElementTree.parse(path).getroot()
-    except (ElementTree.ParseError, OSError) as error:
+    except (ElementTree.ParseError, OSError, LookupError, ValueError) as error:  # the last two: of its encoding
         raise ManifestError(str(path), f"is no readable XML: {error}.", "Download it again.") from error
     identity = root.find("uId")
     if identity is None or root.tag != "eCitation":
