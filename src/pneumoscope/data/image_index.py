@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from pneumoscope.core.arguments import quote
 from pneumoscope.core.errors import ManifestError
+from pneumoscope.imaging.files import IMAGE_ENDINGS
 
 
 class ImageIndex:
@@ -36,7 +37,10 @@ class ImageIndex:
                 self._folded.setdefault(_normal(key).casefold(), []).append(path)
                 if key != key.strip():
                     self._trimmed.setdefault(_normal(key.strip()), []).append(path)
-            self._stems.setdefault(_normal(path.stem), path)
+            stem = _normal(path.stem)
+            known = self._stems.setdefault(stem, path)
+            if path.suffix.lower() in IMAGE_ENDINGS and known.suffix.lower() not in IMAGE_ENDINGS:
+                self._stems[stem] = path  # not the text or the tags beside it
         self._bases = tuple(dict.fromkeys(_normal(base.as_posix()) for base in (folder.absolute(), folder.resolve())))
         self._table_folder = None if table is None else _normal(table.resolve().parent.as_posix())
 

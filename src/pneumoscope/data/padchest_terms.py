@@ -7,6 +7,7 @@ effusion', 'cardiomegaly']``. The table gives those a label that the vocabulary 
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -71,8 +72,10 @@ def read_terms(text: str, where: str) -> list[str]:
     if cell_text(text) is None:
         return []
     try:
-        terms = ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a backslash in a term
+            terms = ast.literal_eval(text)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         terms = None
     if not isinstance(terms, list) or not all(isinstance(term, str) for term in terms):
         raise ManifestError(f"{where}, column 'Labels'", f"has {quote(text)}.", "Write a list: ['term', 'term'].")

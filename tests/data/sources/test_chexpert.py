@@ -239,3 +239,18 @@ def test_mimic_refuses_a_repeated_study_a_damaged_archive_and_a_missing_table(mi
     table.unlink()
     with pytest.raises(ManifestError, match=r"has no mimic-cxr-2\.0\.0-chexpert\.csv"):
         _scan(mimic, "mimic-cxr-jpg")
+
+
+def test_mimic_without_a_patients_number_has_no_patient(mimic: Path) -> None:
+    """A patient who is called "nan" would join all of them to one group."""
+    (mimic / "mimic-cxr-2.0.0-metadata.csv").write_text(
+        IMAGES.replace(",10000032,", ",,").replace(",10000764,", ",nan,")
+    )
+    assert [row.patient_id for row in _scan(mimic, "mimic-cxr-jpg").rows] == [None, None]
+
+
+def test_mimic_takes_the_image_and_not_what_lies_beside_it(mimic: Path) -> None:
+    rows = _scan(mimic, "mimic-cxr-jpg").rows
+    for path in sorted(mimic.rglob("*.jpg")):
+        path.with_suffix(".html").touch()  # before .jpg in the alphabet
+    assert _scan(mimic, "mimic-cxr-jpg").rows == rows

@@ -90,6 +90,7 @@ def test_a_packed_table_gives_the_same(folder: Path) -> None:
     [
         (("M,PA,Phys", "M,PAA,Phys"), r"row 2, column 'Projection': has 'PAA'"),
         (("PA,Physician", "PA,Physicist"), r"row 2, column 'MethodLabel': has 'Physicist'\. Did you mean 'Physician'"),
+        (("['scoliosis']", "{[]: 1}"), r"row 4, column 'Labels': has '\{\[\]: 1\}'"),
         (("['scoliosis']", "scoliosis"), r"row 4, column 'Labels': has 'scoliosis'"),
         (("1930.0", "2020.0"), r"(?s)row 2, age: has 'born 2020\.0, study 20140915'"),
         (("2.png", "1.png"), r"row 3: names the image '1\.png' again"),
@@ -98,4 +99,10 @@ def test_a_packed_table_gives_the_same(folder: Path) -> None:
 def test_a_bad_cell_names_its_row(folder: Path, change: tuple[str, str], message: str) -> None:
     (folder / NAME).write_text(TABLE.replace(*change, 1))
     with pytest.raises(ManifestError, match=message):
+        _scan(folder)
+
+
+def test_two_tables_are_refused(folder: Path) -> None:
+    (folder / "PADCHEST_labels_old.csv").write_text(TABLE)
+    with pytest.raises(ManifestError, match=r"has several tables: .*160K.*csv, PADCHEST_labels_old\.csv\. Keep one"):
         _scan(folder)

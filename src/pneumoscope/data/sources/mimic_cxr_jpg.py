@@ -15,6 +15,7 @@ from types import MappingProxyType
 from pneumoscope.core.arguments import quote
 from pneumoscope.core.errors import ManifestError
 from pneumoscope.core.registry import suggestion
+from pneumoscope.data.cells import cell_text
 from pneumoscope.data.chexpert_columns import OPTIONS, ChexpertColumns
 from pneumoscope.data.finding_rows import NOTHING_STATED
 from pneumoscope.data.findings import write_findings
@@ -78,8 +79,8 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
                     image=relative_name(image, folder),
                     label=reading.label,
                     raw_label=reading.raw,
-                    patient_id=patient,
-                    study_id=study,
+                    patient_id=cell_text(patient),
+                    study_id=cell_text(study),
                     view=view,
                     findings=write_findings(reading.findings),
                     license=options.license or LICENSE,

@@ -51,6 +51,9 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         raise ManifestError(
             str(folder), "has no PADCHEST_chest_x_ray_images_labels_*.csv.", "Name the folder that holds the table."
         )
+    names = sorted({path.name.removesuffix(".gz") for path in paths})
+    if len(names) > 1:
+        raise ManifestError(str(folder), f"has several tables: {', '.join(names)}.", "Keep one of them there.")
     table = read_table(paths[0])
     cells = {name: table.cells(name, f"column {name!r}") for name in _NEEDED}
     listing, reader = Listing(root=folder, notes=list(table.notes)), CellReader(options.lenient_columns)
