@@ -96,6 +96,8 @@ def test_values_that_the_recipe_refuses_are_errors_before_the_first_trial(
         ({"parameters": {"optimizer.lr": {"low": "1e-1", "high": "1e-4"}}}, ["optimizer.lr", "0.1 must be less"]),
         ({"parameters": {"optimizer.lr": {"low": 0, "high": 1, "log": True}}}, ["log needs a low over 0"]),
         ({"parameters": {"training.epochs": {"low": 1, "high": 10, "step": 4}}}, ["do not reach 10"]),
+        ({"parameters": {"optimizer.lr": {"low": 1e-5, "high": float("inf")}}}, ["optimizer.lr", "finite numbers"]),
+        ({"parameters": {"training.batch_size": {"low": 1, "high": 10**12}}}, ["over 1,000,000 values", "step"]),
         ({"parameters": {"optimizer.lr": []}}, ["optimizer.lr", "at least 1"]),
         ({"parameters": {"optimizer.lr": ["1e-3", 0.001]}}, ["comes twice"]),
         ({"parameters": {"optimizer.lr": 0.1}}, ["optimizer.lr", "list of values"]),
@@ -130,6 +132,14 @@ def test_a_grid_holds_every_setting_once_the_recipe_first() -> None:
 def test_a_grid_without_steps_is_refused() -> None:
     with pytest.raises(UsageError, match=r"optimizer\.lr .* has no step"):
         plan_points(space(optimizer__lr={"low": 0.1, "high": 1.0}), load_recipe("cnn-224"), "grid", 5, seed=0)
+
+
+def test_a_grid_that_no_memory_holds_is_refused_and_tpe_needs_none() -> None:
+    names = ("optimizer__lr", "optimizer__eps", "optimizer__weight_decay", "training__epochs")
+    large = space(**{key: {"low": 1, "high": 1000} for key in names})
+    with pytest.raises(UsageError, match="has 1,000,000,000,000 settings, and a grid holds 1,000,000"):
+        plan_points(large, load_recipe("cnn-224"), "grid", 5, seed=0)
+    assert plan_points(large, load_recipe("cnn-224"), "tpe", 5, seed=0) == [{}] * 5
 
 
 def test_random_settings_come_once_and_a_longer_search_begins_alike() -> None:

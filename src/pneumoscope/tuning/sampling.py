@@ -51,7 +51,7 @@ def plan_points(search: SearchSpace, recipe: Recipe, sampler: str, trials: int, 
     distinct = {identity_of(point): point for point in reversed(points)}
     ordered = [distinct.pop(name) for point in points if (name := identity_of(point)) in distinct]
     if sampler == "tpe":
-        ordered += [{} for _ in range(trials if search.size is None else search.size)]
+        ordered += [{} for _ in range(trials if search.size is None else min(trials, search.size))]
     return list(itertools.islice(ordered, trials if search.size is None else min(trials, search.size)))
 
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import Trial
 
+MOST_SETTINGS = 1_000_000
+"""That a range may count, and a grid: they are held in memory."""
+
 Scalar = bool | int | float | str | None
 Point = dict[str, Scalar]
 """One setting: key -> value; a list or mapping is written as YAML."""
@@ -96,6 +99,8 @@ class Range(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if not all(math.isfinite(number) for number in (self.low, self.high, self.step or 0)):
+            raise ValueError(f"{self.low:g} to {self.high:g} must be finite numbers")
         if self.low >= self.high:
             raise ValueError(f"low {self.low:g} must be less than high {self.high:g}")
         if self.log and self.low <= 0:
@@ -106,6 +111,8 @@ class Range(Frozen):
             raise ValueError(f"step must be over 0, not {self.step:g}")
         if self.step is not None and not math.isclose(steps := (self.high - self.low) / self.step, round(steps)):
             raise ValueError(f"steps of {self.step:g} from {self.low:g} do not reach {self.high:g}")
+        if (self.whole or self.step is not None) and (self.high - self.low) / (self.step or 1) >= MOST_SETTINGS:
+            raise ValueError(f"{self.low:g} to {self.high:g} are over {MOST_SETTINGS:,} values; give a (larger) step")
         return self
 
     @property
@@ -200,6 +207,12 @@ class SearchSpace(Frozen):
             if setting.finite is None:
                 raise UsageError(f"{key} of search {self.name!r}", "has no step: a grid would not end.", "Give a list.")
             values.append(setting.finite)
+        if (size := self.size or 0) > MOST_SETTINGS:
+            raise UsageError(
+                f"search {self.name!r}",
+                f"has {size:,} settings, and a grid holds {MOST_SETTINGS:,}.",
+                "Give fewer values, or the sampler random or tpe.",
+            )
         for combination in itertools.product(*values):
             yield dict(zip(self.parameters, combination, strict=True))
 
