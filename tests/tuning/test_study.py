@@ -7,6 +7,7 @@ import pickle
 import signal
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ pytestmark = pytest.mark.torch
 
 from optuna.trial import TrialState  # noqa: E402
 
+from pneumoscope.core.callbacks import Callbacks  # noqa: E402
 from pneumoscope.core.errors import MissingExtraError, RunError, UsageError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
-from pneumoscope.recipes.recipe import parse_recipe  # noqa: E402
+from pneumoscope.recipes.recipe import parse_recipe, with_changes  # noqa: E402
+from pneumoscope.training.plan import make_plan  # noqa: E402
 from pneumoscope.tuning import nested_cv, study  # noqa: E402
 from pneumoscope.tuning.cross_validation import choose_folds, deal_folds, select_data, validation_is_large  # noqa: E402
 from pneumoscope.tuning.storage import SLOT, claim, open_storage  # noqa: E402
@@ -195,6 +198,39 @@ def test_the_best_becomes_a_recipe_that_train_takes(job: MakeJob, pretend_trials
     assert own is not None
     assert own.settings == {"optimizer.lr": 0.01, "optimizer.momentum": 0.9}
     assert summary.importance["optimizer.lr"] > summary.importance["optimizer.momentum"]
+
+
+def test_a_longer_search_keeps_the_run_of_the_shorter_one(
+    job: MakeJob, pretend_trials: list[float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same settings need no second run; other settings get a folder of their own."""
+    from pneumoscope.workflows import tune
+
+    trained: list[tuple[str, float, bool]] = []
+
+    def pretend(plan: Any, checks: object, run: Path, *, resume: bool, **_: object) -> None:
+        trained.append((run.name, plan.recipe.optimizer.lr, resume))
+        if resume:
+            assert (run / "recipe.yaml").read_text() == plan.recipe.to_yaml()  # else the run refuses to go on
+        run.mkdir(exist_ok=True)
+        (run / "recipe.yaml").write_text(plan.recipe.to_yaml())
+
+    monkeypatch.setattr(tune, "train_plan", pretend)
+    said: list[str] = []
+
+    class Listener(Callbacks):
+        def message(self, text: str) -> None:
+            said.append(text)
+
+    plan = job().plan
+    plan = make_plan(
+        with_changes(plan.recipe, ["optimizer.lr=0.1"]), plan.manifest
+    )  # the first trial, and not the best
+    for trials in (1, 1, 12, 12):
+        session = study.search(replace(job(trials=trials, sampler="grid"), plan=plan), 1)
+        tune.train_best(session, tmp_path, None, Listener())  # type: ignore[arg-type]
+    assert trained == [("best", 0.1, False), ("best", 0.1, True), ("best-2", 0.01, False), ("best-2", 0.01, True)]
+    assert "best holds the best of a shorter search; the run of the best is" in said[-1]
 
 
 def test_nested_searches_again_without_each_outer_fold(job: MakeJob, pretend_trials: list[float]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pneumoscope.core.arguments import check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
 from pneumoscope.data.checks.findings import CheckReport
+from pneumoscope.recipes.recipe import Recipe, load_recipe
 from pneumoscope.training.plan import make_plan
 from pneumoscope.tuning.cross_validation import choose_folds
 from pneumoscope.tuning.nested_cv import compare_nested, compare_repeated
@@ -204,19 +205,42 @@ def write_study(session: StudySession, folder: Path, comparison: TuningCompariso
 def train_best(session: StudySession, folder: Path, checks: CheckReport, callbacks: Callbacks = SILENT) -> Run | None:
     """Train the best recipe into ``folder/best`` with its bundle and report.
 
-    Of several workers on one study the first one that arrives here trains it.
+    Of several workers on one study the first one that arrives here trains it. Where a shorter search left a run there
+    with other settings, that run stays, and this one goes into ``best-2``.
 
     Returns:
         The run; None where another worker trains it.
     """
-    recipe, run = best_recipe(session), folder / "best"
+    recipe = best_recipe(session)
     if recipe is None:
         return None
-    begun = (run / "recipe.yaml").is_file()
+    tuned = make_plan(recipe, session.job.plan.manifest)
+    run, earlier = _run_of_best(tuned.recipe, folder)
+    if run.name != "best":
+        callbacks.message(f"{folder / 'best'} holds the best of a shorter search; the run of the best is {run}")
+    begun = earlier is not None
+    if earlier is not None:  # the note says how many trials there were when it was trained
+        tuned = replace(tuned, recipe=tuned.recipe.model_copy(update={"notes": earlier.notes}))
     if not begun and not claim(session.storage, f"{session.job.name}: run of {recipe.hash()}"):
         callbacks.message(
             f"another worker trains the best recipe, or began to; to train it here, run: train {folder / 'best.yaml'}"
         )
         return None
-    tuned = make_plan(recipe, session.job.plan.manifest)
     return train_plan(tuned, checks, run, device=session.job.device, resume=begun, callbacks=callbacks)
+
+
+def _run_of_best(recipe: Recipe, folder: Path) -> tuple[Path, Recipe | None]:
+    """Return the folder for the run of a recipe, and the recipe of a run that was begun there.
+
+    Args:
+        recipe: The best one, as a run keeps it.
+        folder: The search's folder.
+    """
+    run = folder / "best"
+    while (run / "recipe.yaml").is_file():
+        earlier = load_recipe(str(run / "recipe.yaml"))
+        if earlier.model_copy(update={"notes": recipe.notes}) == recipe:
+            return run, earlier
+        number = int(run.name.partition("-")[2] or 1) + 1
+        run = folder / f"best-{number}"
+    return run, None
