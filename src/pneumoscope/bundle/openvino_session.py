@@ -60,6 +60,7 @@ class OpenVinoSession:
         if find_resize(model) is not None:
             before, model, self._resized = split_at_resize(model)
             self._before = open_graph(before.SerializeToString())
+        _prepare_binding(openvino)
         core = openvino.Core()
         try:
             compiled = core.read_model(model.SerializeToString())
@@ -97,6 +98,19 @@ class OpenVinoSession:
             self._local.request = self._compiled.create_infer_request()  # a request is of one thread
         results = self._local.request.infer(values)
         return [np.array(results[name]) for name in (names or [item.name for item in self._outputs])]
+
+
+def _prepare_binding(openvino: Any) -> None:
+    """Let OpenVINO's binding find NumPy, by one thread, before threads share a session.
+
+    Its first access to an array's memory initialises a static variable, for which it waits with Python's lock held
+    (2026.4): two threads that come there at once wait for each other forever.
+    """
+    with _PREPARING:
+        openvino.Tensor(openvino.Type.f32, openvino.Shape([1])).data[:] = np.zeros(1, np.float32)
+
+
+_PREPARING = threading.Lock()
 
 
 def _describe(item: Any) -> GraphValue:
