@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import Secret
 from pneumoscope.server.storage.database import open_store
-from pneumoscope.server.storage.tables import Base, StoreSetting
+from pneumoscope.server.storage.tables import Base, StoreSetting, Study
 
 
 def test_migrations_make_the_tables_that_the_code_expects(settings: Settings) -> None:
@@ -75,6 +76,44 @@ def test_another_secret_is_refused(settings: Settings, tmp_path: Path) -> None:
     other.write_text("x" * 64)
     with pytest.raises(UsageError, match="not the secret"):
         open_store(Settings(home=settings.home, secret=other))
+
+
+def _keep_an_image(settings: Settings) -> Path:
+    """Leave a file of an image as a server does, with its row."""
+    store = open_store(settings)
+    with store.write() as session:
+        session.add(Study(id="s", key=None, patient=None, received=0.0, received_by="a"))
+    store.close()
+    file = settings.files / "ab" / "abc.png"
+    file.parent.mkdir()
+    file.write_bytes(b"pixels")
+    return file
+
+
+def test_an_empty_database_does_not_take_a_folder_with_pixels(settings: Settings, tmp_path: Path) -> None:
+    """The start of a server deletes files that no row names: with a wrong address these would be all."""
+    file = _keep_an_image(settings)
+    other = tmp_path / "typo.sqlite"
+    database = settings.home / "pneumoscope.sqlite"
+    for state in ("another", "an empty one", "none"):
+        if state == "an empty one":
+            other.touch()
+        if state == "none":
+            database.rename(tmp_path / "away")
+        address = None if state == "none" else f"sqlite:///{other}"
+        with pytest.raises(UsageError, match=r"holds the pixels of another database; this one is empty\. Name the"):
+            open_store(replace(settings, database=address))
+        assert other.exists() == (state != "another")
+    assert not list(settings.home.glob("pneumoscope.sqlite*"))  # nothing lies in the way of a backup
+    (tmp_path / "away").rename(database)
+    open_store(settings).close()
+    assert file.is_file()
+
+
+def test_an_empty_database_on_postgresql_does_not_take_a_folder_with_pixels(settings: Settings, postgres: str) -> None:
+    _keep_an_image(settings)
+    with pytest.raises(UsageError, match="holds the pixels of another database"):
+        open_store(replace(settings, database=postgres))
 
 
 def test_only_the_owner_can_read_the_secret(settings: Settings) -> None:

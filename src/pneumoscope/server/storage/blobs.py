@@ -202,6 +202,11 @@ def remove_orphans(folder: Path, has_row: Callable[[str], bool], older_than: flo
     return removed
 
 
+def holds_files(folder: Path) -> bool:
+    """Return whether the store's folder holds any image's file."""
+    return next(_list_files(folder), None) is not None
+
+
 def _list_files(folder: Path) -> Iterator[Path]:
     for shard in sorted(folder.iterdir()):
         if shard.is_dir():

@@ -26,6 +26,7 @@ from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import MissingExtraError, RunError, UsageError
 from pneumoscope.server.errors import UnavailableError
 from pneumoscope.server.settings import Settings
+from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.clock import SteadyClock
 from pneumoscope.server.storage.crypto import Secret, load_or_create_secret, new_id
 from pneumoscope.server.storage.failures import RETRY_AFTER, disk_is_full
@@ -211,8 +212,10 @@ def open_store(settings: Settings) -> Store:
     """
     make_private_folders(settings)
     engine = _engine(settings)
-    if engine.dialect.name == "sqlite" and engine.url.database:
-        make_private_database(Path(engine.url.database))
+    if (file := database_file(settings)) is not None:
+        if not file.is_file():
+            _check_no_pixels(settings)  # before an empty file is made, in whose place a backup is to come
+        make_private_database(file)
     try:
         migrate(engine)
         create = not _has_sealed_rows(engine)
@@ -223,9 +226,23 @@ def open_store(settings: Settings) -> Store:
             argument("database", address), f"can't be used: {reason}.", "Start it, or name another."
         ) from error
     store = Store(engine, load_or_create_secret(settings.secret_file, create=create), settings)
-    _check_same_store(store)
+    try:
+        _check_same_store(store)
+    except BaseException:
+        store.close()
+        raise
     keep_secret_private(settings.secret_file)
     return store
+
+
+def database_file(settings: Settings) -> Path | None:
+    """Return the file of a database in SQLite; None for another one, or an address that is none."""
+    try:
+        url = make_url(settings.database_url)
+    except SQLAlchemyError:
+        return None
+    named = url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:"
+    return Path(str(url.database)) if named else None
 
 
 def migrate(engine: Engine) -> None:
@@ -291,6 +308,9 @@ def _check_same_store(store: Store) -> None:
         store.lock_exclusive(session)
         fingerprint = session.get(StoreSetting, "secret")
         if fingerprint is None:
+            # An empty database would take every file for a leftover of a crash, and the start would delete it.
+            if session.scalar(select(Image.id).limit(1)) is None:
+                _check_no_pixels(store.settings)
             session.add(StoreSetting(name="secret", value=store.secret.fingerprint))
             session.add(StoreSetting(name="store", value=marker.read_text() if marker.is_file() else new_id()))
         elif fingerprint.value != store.secret.fingerprint:
@@ -314,6 +334,17 @@ def _check_same_store(store: Store) -> None:
                 )
             marker.write_text(number)
         store.number = number
+
+
+def _check_no_pixels(settings: Settings) -> None:
+    """Refuse an empty database for a folder that holds pixels."""
+    if blobs.holds_files(settings.files):
+        raise UsageError(
+            str(settings.files),
+            "holds the pixels of another database; this one is empty.",
+            "Name the database that the server used (`database`), restore it from a backup, or give a new server "
+            "another `home`.",
+        )
 
 
 def _marker_of(settings: Settings) -> Path:
