@@ -68,6 +68,21 @@ def test_a_server_says_that_it_starts_before_its_imports(monkeypatch: pytest.Mon
     assert output.index(DISCLAIMER) < output.index("The server starts.") < output.index("stops here")
 
 
+def test_the_monitor_names_what_is_not_there_and_makes_nothing(tmp_path: Path) -> None:
+    home = ("--home", str(tmp_path / "home"))
+    assert run("users", "add", "chief", "--admin", "--password-stdin", *home, stdin=PASSWORD)[0] == 0
+    wrong = str(tmp_path / "wrong")
+    for options, words in (
+        (("--model", "nix"), "--model nix: is not on this server. There are: opacity, "),
+        (("--models", wrong), f"--models {wrong}: is not a folder."),
+        (("--database", f"sqlite:///{wrong}"), f"--database {wrong}: is not there."),
+    ):
+        code, output = run("monitor", *home, *options)
+        assert (code, words in output) == (2, True), output
+    assert run("serve", *home, "--models", wrong)[0] == 2
+    assert not Path(wrong).exists()
+
+
 def test_the_monitor_makes_no_folder_and_checks_its_numbers_first(tmp_path: Path) -> None:
     code, output = run("monitor", "--home", str(tmp_path / "wrong"))
     assert code == 2

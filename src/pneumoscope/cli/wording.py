@@ -27,7 +27,7 @@ OPTIONS = {
         "least_specificity", "uncertain", "sizes", "times", "non_inferiority_margin",
         "recalibrate", "address", "engine", "finding", "dicom_host", "dicom_port", "to", "runtime", "int8", "browser",
         "minimum_sensitivity", "dicom_quiet_seconds", "dicom_capture", "dicom_keep_files", "dicom_peer",
-        "dicom_routes",
+        "dicom_routes", "model", "models",
     )
 } | {
     "body_parts": "--body-part",

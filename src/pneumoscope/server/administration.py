@@ -26,7 +26,7 @@ from pneumoscope.server.security.accounts import AccountChanges, Accounts
 from pneumoscope.server.security.audit_log import CONSOLE, AuditEntry
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import export_ledger
-from pneumoscope.server.storage.database import Store, open_store
+from pneumoscope.server.storage.database import Store, database_file, open_store
 from pneumoscope.server.storage.export_ledger import ExportRecord
 from pneumoscope.server.studies import backup
 
@@ -172,13 +172,15 @@ def report_reads(settings: Settings, model: str | None = None, *, finding: str |
     Raises:
         UsageError: ``home`` is not a server's folder, or the model has no such finding.
         RunError: No model has answered yet.
-        NotFoundError: The model is not on this server.
+        UsageError: The model is not on this server.
 
     Example:
         >>> ps.server.report_reads(ps.server.Settings(home=Path("server"))).figures.counts
     """
     with _existing_store(settings) as store:
-        return make_report(store, Catalogue(settings.models), model, finding)
+        catalogue = Catalogue(settings.models)
+        with _named_model(catalogue, model):
+            return make_report(store, catalogue, model, finding)
 
 
 @check_arguments
@@ -207,7 +209,7 @@ def monitor_model(
     Raises:
         UsageError: ``home`` is not a server's folder, a number is out of range, or the model has no such finding.
         RunError: No model has answered yet, or the model's bundle is no longer here.
-        NotFoundError: The model is not on this server.
+        UsageError: The model is not on this server.
         BundleError: The evidence about the model was altered.
 
     Example:
@@ -216,7 +218,8 @@ def monitor_model(
     check_monitor(weeks, false_alarms)
     with _existing_store(settings) as store:
         catalogue = Catalogue(settings.models)
-        return watch(store, catalogue, model, weeks=weeks, false_alarms=false_alarms, finding=finding)
+        with _named_model(catalogue, model):
+            return watch(store, catalogue, model, weeks=weeks, false_alarms=false_alarms, finding=finding)
 
 
 @check_arguments
@@ -392,8 +395,28 @@ def note_routes(routes: Routes, models: Path | None = None, peers: Sequence[tupl
 def _existing_store(settings: Settings) -> Iterator[Store]:
     if not settings.files.is_dir():
         raise UsageError(argument("home", settings.home), "is not a server's folder.", "Name the one that serve uses.")
+    if (database := database_file(settings)) is not None and not database.is_file():
+        raise UsageError(
+            argument("database", database), "is not there.", "Name the one that serve uses, or restore a backup."
+        )
     with open_store_for(settings) as store:
         yield store
+
+
+@contextmanager
+def _named_model(catalogue: Catalogue, name: str | None) -> Iterator[None]:
+    """Name the models that are here, where the one that was asked for is not."""
+    try:
+        yield
+    except NotFoundError as error:
+        if name is None:
+            raise
+        known = ", ".join(
+            model.folder.name if model.builtin else model.id for model in catalogue.list_models().values()
+        )
+        raise UsageError(
+            argument("model", name), "is not on this server.", f"There are: {known}; `models` names a folder of others."
+        ) from error
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from pneumoscope.bundle.card import Card, read_card
 from pneumoscope.bundle.graph_check import check_links
 from pneumoscope.bundle.prediction import split_decision
 from pneumoscope.bundle.runtime import BUILTIN, SHIPPED, bundle_folder
-from pneumoscope.core.errors import BundleError, LabelError
+from pneumoscope.core.arguments import argument
+from pneumoscope.core.errors import BundleError, LabelError, UsageError
 from pneumoscope.core.labels import LabelSet
 from pneumoscope.core.registry import suggestion
 from pneumoscope.server.errors import NotFoundError
@@ -63,6 +64,8 @@ class Catalogue:
     """The built-in models and the models of a folder."""
 
     def __init__(self, folder: Path | None) -> None:
+        if folder is not None and not folder.is_dir():
+            raise UsageError(argument("models", folder), "is not a folder.", "Name the folder of the bundles.")
         self._folder = folder
         self._checked: dict[Path, tuple[_Stamp, InstalledModel | None]] = {}
         self._lock = threading.Lock()
