@@ -170,3 +170,26 @@ def test_the_next_run_removes_the_draft_of_a_killed_one_and_leaves_that_of_a_liv
     with new_folder(tmp_path / "out", "an x"):
         assert not left.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == [".other.17.tmp", ".out-2.17.tmp", ".out.tmp", "out"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no SIGTERM")
+def test_sigterm_removes_a_draft_and_ends_a_forked_process_as_before(tmp_path: Path) -> None:
+    code = """
+import os, signal, sys
+from pathlib import Path
+from pneumoscope.core.errors import TerminationRequest
+from pneumoscope.core.files import new_folder
+try:
+    with new_folder(Path(sys.argv[1]), "an export"):
+        if (child := os.fork()) == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGTERM
+        os.kill(os.getpid(), signal.SIGTERM)
+except TerminationRequest:
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    print("asked to stop")
+"""
+    command = [sys.executable, "-c", code, str(tmp_path / "new")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "asked to stop\n"
+    assert list(tmp_path.iterdir()) == []
