@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -96,3 +97,13 @@ def test_an_opening_that_stated_the_claim_is_no_reason_to_doubt_it(tmp_path: Pat
     record_opening(manifest, ["b"], "model", "evaluate")
     assert openings_without(manifest, images, "margin .02") == 1
     assert openings_without(manifest, OpenedImages.of(["c"]), "margin .02") == 0
+
+
+def test_a_full_disk_leaves_no_part_of_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest, write = tmp_path / "m.parquet", os.write
+    record_opening(manifest, ["a" * 64], "b" * 64, "evaluate")
+    before = ledger_path(manifest).read_bytes()
+    monkeypatch.setattr(os, "write", lambda handle, line: write(handle, line[:50]))  # what fits
+    with pytest.raises(ManifestError, match=r"m\.ledger\.jsonl: cannot be written: No space left on device"):
+        record_opening(manifest, ["a" * 64], "b" * 64, "evaluate")
+    assert ledger_path(manifest).read_bytes() == before

@@ -9,6 +9,7 @@ files alone (``opened_images.py``). Where both ledgers are gone, the openings in
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -181,8 +182,16 @@ def _append(path: Path, line: bytes) -> None:
     # One write to a file that is open for appending: two processes cannot cut each other's line.
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
-        os.write(handle, line)
+        written = os.write(handle, line)
+        if written < len(line):  # the disk is full: a part of a line would be a damaged ledger
+            end = os.lseek(handle, 0, os.SEEK_CUR)
+            if os.fstat(handle).st_size == end:
+                os.ftruncate(handle, end - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         os.fsync(handle)
+    except OSError as error:
+        error.filename = str(path)
+        raise
     finally:
         os.close(handle)
 

@@ -387,7 +387,9 @@ def write_manifest(manifest: Manifest, path: Path | str) -> None:
             pyarrow.parquet.write_table(table, temporary, row_group_size=_ROWS)
     except OSError as error:
         reason = error.strerror or " ".join(str(error).split())
-        raise ManifestError(str(path), f"cannot be written: {reason}.", "Name a file in another place.") from error
+        raise ManifestError(
+            str(path), f"cannot be written: {reason}.", "Make room there, or name a file in another place."
+        ) from error
 
 
 def read_manifest(path: Path | str, roots: Mapping[str, Path] | None = None) -> Manifest:
