@@ -90,9 +90,8 @@ def open_storage(url: str, heartbeat: float = HEARTBEAT) -> RDBStorage:
         raise MissingExtraError(argument("storage", shown), "postgres") from error
     except SQLAlchemyError as error:
         reason = str(error.__cause__ or error).strip().splitlines()[0]
-        raise RunError(
-            argument("storage", shown), f"cannot be opened: {reason}.", "Is it running, and the name right?"
-        ) from None
+        way_out = "Make room on its disk." if "full" in reason else "Is it running, and the name right?"
+        raise RunError(argument("storage", shown), f"cannot be opened: {reason}.", way_out) from None
 
 
 def close(storage: RDBStorage) -> None:
