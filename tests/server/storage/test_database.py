@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import threading
 from dataclasses import replace
@@ -113,6 +114,22 @@ def test_an_empty_database_does_not_take_a_folder_with_pixels(settings: Settings
 def test_an_empty_database_on_postgresql_does_not_take_a_folder_with_pixels(settings: Settings, postgres: str) -> None:
     _keep_an_image(settings)
     with pytest.raises(UsageError, match="holds the pixels of another database"):
+        open_store(replace(settings, database=postgres))
+
+
+def test_an_address_whose_port_is_no_number_is_refused(settings: Settings) -> None:
+    with pytest.raises(UsageError, match="is not an address"):
+        open_store(replace(settings, database="postgresql://tester:secret@localhost:port/x"))
+
+
+def test_a_database_on_postgresql_that_cannot_be_used_says_what_to_do(settings: Settings, postgres: str) -> None:
+    with pytest.raises(RunError, match=r'database "none" does not exist\. Create it \(createdb\), or name another'):
+        open_store(replace(settings, database=re.sub(r"/t\w+\?", "/none?", postgres)))
+    store = open_store(replace(settings, database=postgres))
+    with store.engine.begin() as connection:
+        connection.execute(text("DELETE FROM alembic_version"))
+    store.close()
+    with pytest.raises(RunError, match=r"already exists\. It holds tables that this program did not make"):
         open_store(replace(settings, database=postgres))
 
 

@@ -222,9 +222,8 @@ def open_store(settings: Settings) -> Store:
     except SQLAlchemyError as error:
         address = engine.url.render_as_string(hide_password=True)
         reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-        raise RunError(
-            argument("database", address), f"can't be used: {reason}.", "Start it, or name another."
-        ) from error
+        way_out = next((text for words, text in _WAYS_OUT.items() if words in reason), "Start it, or name another.")
+        raise RunError(argument("database", address), f"can't be used: {reason}.", way_out) from error
     store = Store(engine, load_or_create_secret(settings.secret_file, create=create), settings)
     try:
         _check_same_store(store)
@@ -235,11 +234,23 @@ def open_store(settings: Settings) -> Store:
     return store
 
 
+_WAYS_OUT = {
+    "authentication failed": "Give the right name and password.",
+    "too many clients": "Try again when others have left, or raise its max_connections.",
+    "remaining connection slots": "Try again when others have left, or raise its max_connections.",
+    "does not exist": "Create it (createdb), or name another.",
+    "permission denied": "Give this user the rights of its owner.",
+    "already exists": "It holds tables that this program did not make, or lost its version: name an empty one, or "
+    "restore a backup.",
+}
+"""What a database says -> what to do."""
+
+
 def database_file(settings: Settings) -> Path | None:
     """Return the file of a database in SQLite; None for another one, or an address that is none."""
     try:
         url = make_url(settings.database_url)
-    except SQLAlchemyError:
+    except (SQLAlchemyError, ValueError):
         return None
     named = url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:"
     return Path(str(url.database)) if named else None
@@ -271,7 +282,7 @@ def _engine(settings: Settings) -> Engine:
         engine = create_engine(url, pool_size=20, max_overflow=20, pool_pre_ping=kind == "postgresql")
     except ImportError as error:
         raise MissingExtraError("`database` with PostgreSQL", "postgres") from error
-    except SQLAlchemyError as error:
+    except (SQLAlchemyError, ValueError) as error:  # the latter: of a port that is no number
         raise UsageError("`database`", "is not an address.", way_out) from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
