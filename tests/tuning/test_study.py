@@ -280,3 +280,9 @@ def test_the_error_of_an_unreachable_address_hides_its_password(
     assert "secret" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_an_address_that_cannot_be_read_is_refused_without_its_password() -> None:
+    with pytest.raises(UsageError, match="is no database address") as caught:
+        open_storage("postgresql://me:secret@db.example.org:port/tuning")
+    assert "secret" not in str(caught.value)

@@ -7,6 +7,7 @@ number is the number asked for. A missing heartbeat shows that a worker has died
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import warnings
@@ -66,8 +67,9 @@ def open_storage(url: str, heartbeat: float = HEARTBEAT) -> RDBStorage:
     """
     try:
         parsed = make_url(url)
-    except SQLAlchemyError as error:
-        raise UsageError(argument("storage", url), "is no database address.", "Say sqlite:///t.db.") from error
+    except (SQLAlchemyError, ValueError) as error:  # the latter: of a port that is no number
+        shown = re.sub(r"(://[^:/@]*:)[^/]*@", r"\1***@", url)
+        raise UsageError(argument("storage", shown), "is no database address.", "Say sqlite:///t.db.") from error
     shown = parsed.render_as_string(hide_password=True)
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
         raise UsageError(argument("storage", shown), "must be sqlite:///... or postgresql://...", "Say sqlite:///t.db.")
