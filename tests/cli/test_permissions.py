@@ -28,7 +28,7 @@ from pneumoscope.workflows.early_checks import check_new_folder
 
 @pytest.fixture
 def closed(tmp_path: Path) -> Iterator[Path]:
-    """A folder; whoever closes it, it is open again at the end."""
+    """A folder that is open again at the end, in whatever state a test leaves it."""
     folder = tmp_path / "closed"
     folder.mkdir()
     yield folder
