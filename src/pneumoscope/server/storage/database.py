@@ -220,6 +220,7 @@ def open_store(settings: Settings) -> Store:
         migrate(engine)
         create = not _has_sealed_rows(engine)
     except SQLAlchemyError as error:
+        engine.dispose()
         address = engine.url.render_as_string(hide_password=True)
         reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
         way_out = next((text for words, text in _WAYS_OUT.items() if words in reason), "Start it, or name another.")
