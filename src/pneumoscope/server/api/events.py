@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Row, delete, func, select
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from pneumoscope.server.errors import UnavailableError
 from pneumoscope.server.security.principal import Principal
 from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.tables import Event
+
+_LOG = logging.getLogger(__name__)
 
 EVENT_LIFETIME = 24 * 3600.0
 """Seconds that an event stays for clients that reconnect."""
@@ -143,7 +147,10 @@ class Streams:
                 batch = await asyncio.wait_for(batches.get(), _EVERY)
             if clock() - checked >= _CHECK_ACCESS_EVERY:  # also where events come without a pause
                 checked = clock()
-                if not await run_in_threadpool(may_go_on):
+                try:
+                    if not await run_in_threadpool(may_go_on):
+                        return
+                except SQLAlchemyError:  # nobody knows: the client comes again with the last number
                     return
             if text := "".join(text for number, text in batch if number not in sent):
                 quiet = 0.0
@@ -155,11 +162,19 @@ class Streams:
                 yield ": still here\n\n"
 
     async def _read(self, store: Store) -> None:
-        """Read new events for all streams and waiters, until there are none."""
+        """Read new events for all streams and waiters, until there are none.
+
+        A database that is away for a while takes no event from a stream: the next read begins where the last one ended.
+        """
         loop, news = asyncio.get_running_loop(), asyncio.Event()
         window = _WINDOW if store.is_postgres else 0
         try:
             begin = last = await run_in_threadpool(newest_number, store)
+        except SQLAlchemyError as error:
+            _LOG.warning("no events can be read: %s", error)
+            for batches in tuple(self._readers):  # they end, and their clients come again with the last number
+                self._readers.discard(batches)
+            return
         finally:
             self._reading.set()  # also where the database does not answer: no request may wait for this task forever
         sent: set[int] = set()
@@ -167,7 +182,12 @@ class Streams:
         try:
             while self._readers or self._waiters:
                 news.clear()
-                rows = await run_in_threadpool(read_after, store, max(begin, last - window))
+                try:
+                    rows = await run_in_threadpool(read_after, store, max(begin, last - window))
+                except SQLAlchemyError as error:
+                    _LOG.warning("no events can be read: %s", error)
+                    await asyncio.sleep(_EVERY)
+                    continue
                 fresh = [row for row in rows if row.id not in sent]
                 sent = {number for number in sent if number > last - 2 * window} | {row.id for row in fresh}
                 last = max([last, *(row.id for row in fresh)])
