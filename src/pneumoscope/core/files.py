@@ -8,16 +8,15 @@ import json
 import os
 import re
 import shutil
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
-from pneumoscope.core.errors import TerminationRequest, UsageError
+from pneumoscope.core.errors import UsageError
+from pneumoscope.core.signals import termination_as_interrupt
 
 
 @contextmanager
@@ -65,7 +64,7 @@ def _draft_beside(folder: Path) -> Iterator[Path]:
     draft.mkdir(parents=True)
     lock = _lock_folder(draft)
     try:
-        with _termination_as_interrupt():
+        with termination_as_interrupt():
             yield draft
     except OSError as error:
         if error.filename is not None or error.errno in (None, errno.ENOSPC, errno.EDQUOT):
@@ -106,28 +105,6 @@ def _lock_folder(folder: Path) -> int | None:
         os.close(descriptor)
         return None
     return descriptor
-
-
-@contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the block as Ctrl-C does, so that its draft is removed; a handler that is set already stays."""
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    owner = os.getpid()
-
-    def stop(number: int, frame: object) -> None:
-        if os.getpid() == owner:
-            raise TerminationRequest
-        signal.signal(number, signal.SIG_DFL)  # a process that was forked in the block ends as it would without
-        os.kill(os.getpid(), number)
-
-    signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _name_place(error: OSError, temporary: Path, final: Path) -> None:

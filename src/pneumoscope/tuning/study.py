@@ -12,10 +12,8 @@ import os
 import platform
 import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
@@ -30,6 +28,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.counts import format_count
 from pneumoscope.core.errors import PneumoscopeError, RecipeError, RunError, TerminationRequest
+from pneumoscope.core.signals import termination_as_interrupt
 from pneumoscope.recipes.recipe import with_changes
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.training.machine import choose_device, keep_freed_memory
@@ -301,7 +300,7 @@ def _spread(job: SearchJob, workers: int, callbacks: Callbacks) -> bool:
     processes, receivers = [], []
     errors: list[PneumoscopeError] = []
     try:
-        with _sigterm_raised():
+        with termination_as_interrupt():
             for _ in range(workers):
                 receiver, sender = context.Pipe(duplex=False)
                 process = context.Process(target=_run_worker, args=(job, threads, sender), daemon=True)
@@ -337,23 +336,6 @@ def _spread(job: SearchJob, workers: int, callbacks: Callbacks) -> bool:
 
 _TERMINATED = 128 + signal.SIGTERM
 """Exit code of a worker that put its trial back after SIGTERM, as shells have it."""
-
-
-@contextmanager
-def _sigterm_raised() -> Iterator[None]:
-    """Raise `TerminationRequest` when SIGTERM comes: else this process would end at once, and its workers go on."""
-
-    def stop(*_: object) -> None:
-        raise TerminationRequest
-
-    if threading.current_thread() is not threading.main_thread():  # Python lets no other one handle signals
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _worker_context() -> SpawnContext | ForkServerContext:
