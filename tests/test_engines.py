@@ -178,14 +178,15 @@ def test_a_worker_killed_in_the_middle_leaves_the_table_as_it_is(engine: Engine,
             workers = [
                 each for each in psutil.Process().children(recursive=True) if each.name().startswith("ray::_Worker")
             ]
-            killed.extend(each.pid for each in workers[:1])
-            os.kill(killed[0], signal.SIGKILL)
+            killed.extend(each.pid for each in workers)  # all: one alone may have nothing more to do
+            for one in killed:
+                os.kill(one, signal.SIGKILL)
 
     said = len(NOTES)
     predict_files(model, files, output=tmp_path / "ray.parquet", engine=engine, on_row=kill)
-    assert len(killed) == 1
-    (note,) = NOTES[said:]  # its shard is done again, or, where it had only just started, another one is
-    assert note.startswith("A worker died")
+    assert killed
+    assert NOTES[said:]  # their shards are done again, or, where one had only just started, another one is
+    assert [note for note in NOTES[said:] if not note.startswith("A worker died")] == []
     assert rows_of(tmp_path / "ray.parquet") == rows_of(tmp_path / "local.parquet")
 
 

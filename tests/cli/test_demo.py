@@ -50,8 +50,9 @@ def running(*options: str) -> Iterator[tuple[httpx.Client, Callable[[], str]]]:
 
     def end() -> str:
         os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the workers too
-        rest, _ = process.communicate(timeout=60)
-        assert process.returncode == 0, rest
+        assert process.stdout is not None
+        rest = process.stdout.read()  # not `communicate`, which leaves out what has come with the line of the address
+        assert process.wait(60) == 0, rest
         return "".join(said) + rest
 
     try:
@@ -67,6 +68,7 @@ def running(*options: str) -> Iterator[tuple[httpx.Client, Callable[[], str]]]:
         if process.poll() is None:
             process.kill()
             process.wait()
+        process.stdout.close()
 
 
 def wait_for(client: httpx.Client, studies: int) -> list[dict[str, Any]]:
