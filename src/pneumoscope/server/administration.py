@@ -170,9 +170,8 @@ def report_reads(settings: Settings, model: str | None = None, *, finding: str |
         The figures of one model at this site.
 
     Raises:
-        UsageError: ``home`` is not a server's folder, or the model has no such finding.
+        UsageError: ``home`` is not a server's folder, or the model is not on this server or has no such finding.
         RunError: No model has answered yet.
-        UsageError: The model is not on this server.
 
     Example:
         >>> ps.server.report_reads(ps.server.Settings(home=Path("server"))).figures.counts
@@ -207,9 +206,9 @@ def monitor_model(
         Refusals, scores, out-of-distribution scores and agreement of readers by week, with alarms.
 
     Raises:
-        UsageError: ``home`` is not a server's folder, a number is out of range, or the model has no such finding.
+        UsageError: ``home`` is not a server's folder, a number is out of range, or the model is not on this server or
+            has no such finding.
         RunError: No model has answered yet, or the model's bundle is no longer here.
-        UsageError: The model is not on this server.
         BundleError: The evidence about the model was altered.
 
     Example:
@@ -411,12 +410,8 @@ def _named_model(catalogue: Catalogue, name: str | None) -> Iterator[None]:
     except NotFoundError as error:
         if name is None:
             raise
-        known = ", ".join(
-            model.folder.name if model.builtin else model.id for model in catalogue.list_models().values()
-        )
-        raise UsageError(
-            argument("model", name), "is not on this server.", f"There are: {known}; `models` names a folder of others."
-        ) from error
+        way_out = f"There are: {catalogue.describe_models()}; `models` names a folder of others."
+        raise UsageError(argument("model", name), "is not on this server.", way_out) from error
 
 
 @contextmanager

@@ -163,10 +163,8 @@ def _check_models(catalogue: Catalogue, names: Sequence[str]) -> None:
         try:
             catalogue.get(name)
         except NotFoundError as error:
-            known = ", ".join(
-                model.folder.name if model.builtin else model.id for model in catalogue.list_models().values()
-            )
-            raise UsageError(f"model `{name}`", "is not on this server.", f"There are: {known}.") from error
+            way_out = f"There are: {catalogue.describe_models()}."
+            raise UsageError(f"model `{name}`", "is not on this server.", way_out) from error
 
 
 def _lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

@@ -109,7 +109,7 @@ def check_new_folder(folder: Path) -> None:
     """Check that a folder can be made at a path, or is there.
 
     Raises:
-        UsageError: The path, or the nearest part of it that is there, is a file.
+        UsageError: The path, or the nearest part of it that is there, is a file, or this user must not write into it.
     """
     present = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not present.is_dir():

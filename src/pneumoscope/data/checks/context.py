@@ -183,16 +183,16 @@ def _save(folder: Path, files: list[str], measured: Measurements) -> None:
 
 
 def _newest(folder: Path, suffix: str) -> list[Path]:
-    return sorted(folder.glob(f"*{suffix}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    """Return the files of a cache that end so, newest first; none of a folder that must not be read."""
+    try:
+        return sorted(folder.glob(f"*{suffix}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    except OSError:  # another user's
+        return []
 
 
 def _find(folder: Path, files: list[str]) -> Measurements | None:
     """Return the cached measurements of these files, alone or among others: a recipe may leave out a label."""
-    try:
-        files_there = _newest(folder, ".npz")
-    except OSError:  # another user's folder
-        return None
-    for path in files_there:
+    for path in _newest(folder, ".npz"):
         measurements = _load(path, files)
         if measurements is not None:
             return measurements

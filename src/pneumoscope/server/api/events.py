@@ -172,22 +172,25 @@ class Streams:
             begin = last = await run_in_threadpool(newest_number, store)
         except SQLAlchemyError as error:
             _LOG.warning("no events can be read: %s", error)
-            for batches in tuple(self._readers):  # they end, and their clients come again with the last number
-                self._readers.discard(batches)
+            self._readers.clear()  # the streams end, and their clients come again with the last number
             return
         finally:
             self._reading.set()  # also where the database does not answer: no request may wait for this task forever
         sent: set[int] = set()
         stop_listening = store.listen(lambda _: loop.call_soon_threadsafe(news.set))
+        is_away = False
         try:
             while self._readers or self._waiters:
                 news.clear()
                 try:
                     rows = await run_in_threadpool(read_after, store, max(begin, last - window))
                 except SQLAlchemyError as error:
-                    _LOG.warning("no events can be read: %s", error)
+                    if not is_away:  # once, and not twice a second
+                        _LOG.warning("no events can be read: %s", error)
+                    is_away = True
                     await asyncio.sleep(_EVERY)
                     continue
+                is_away = False
                 fresh = [row for row in rows if row.id not in sent]
                 sent = {number for number in sent if number > last - 2 * window} | {row.id for row in fresh}
                 last = max([last, *(row.id for row in fresh)])

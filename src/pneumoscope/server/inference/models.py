@@ -129,6 +129,10 @@ class Catalogue:
                 return model
         raise NotFoundError("model", "is not on this server.", "GET /api/models lists those that are.")
 
+    def describe_models(self) -> str:
+        """Return the names by which `get` finds the models, in a row: what an error about another name tells."""
+        return ", ".join(model.folder.name if model.builtin else model.id for model in self.list_models().values())
+
     def _list_folders(self) -> list[tuple[Path, bool]]:
         """Return the folders of bundles, and for each whether it is a built-in one."""
         folders: list[tuple[Path, bool]] = []
