@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
-import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from io import BytesIO
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
 
 import psutil
 import pytest
@@ -20,6 +22,7 @@ from PIL import Image
 from pneumoscope.core.errors import ImageError, MissingExtraError, PneumoscopeError
 from pneumoscope.server.errors import BusyError, UnavailableError
 from pneumoscope.server.inference.models import Catalogue
+from pneumoscope.server.processes import start
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.failures import disk_is_full
@@ -70,26 +73,27 @@ def test_a_decoder_that_dies_is_replaced_and_no_file_is_lost(pool: DecoderPool) 
         assert decoder.decode(png(0.5), "file 1", "one").width == 40
 
 
-def test_a_file_that_ends_decoders_is_refused_and_ends_nothing_else(pool: DecoderPool, settings: Settings) -> None:
-    """Every decoder is killed as soon as it starts, as by a file that brings decoders down."""
-    killed: set[int | None] = set()
-    ended = threading.Event()
+def test_a_file_that_ends_decoders_is_refused_and_ends_nothing_else(
+    pool: DecoderPool, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every decoder is dead before it can answer, as by a file that brings decoders down."""
+    started: list[BaseProcess] = []
 
-    def kill() -> None:
-        while not ended.is_set():
-            for process in multiprocessing.active_children():
-                killed.add(process.pid)
-                process.kill()
+    def start_dead(target: Callable[..., object], *args: object) -> tuple[BaseProcess, Connection[Any, Any]]:
+        process, connection = start(target, *args)
+        process.kill()
+        process.join()
+        started.append(process)
+        return process, connection
 
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
-        with pool.borrow() as decoder, pytest.raises(ImageError, match="ends the program"):
-            decoder.decode(_flat_png(_SLOW_SIDE), "file 1", "one")  # slow: a quick one may be done before the kill
-    finally:
-        ended.set()  # else it goes on through the tests that follow
-        killer.join()
-    assert len(killed) >= 2
+    (first,) = multiprocessing.active_children()
+    first.kill()
+    first.join()
+    monkeypatch.setattr(decoder_pool, "start", start_dead)
+    with pool.borrow() as decoder, pytest.raises(ImageError, match="ends the program"):
+        decoder.decode(png(0.5), "file 1", "one")
+    assert len(started) == 2  # one for the second try, one for the next file
+    monkeypatch.undo()
     assert not blobs.path_of(settings.files, "one").exists()
     with pool.borrow() as decoder:
         assert decoder.decode(png(0.5), "file 1", "two").width == 40
