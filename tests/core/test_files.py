@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pneumoscope.core import files
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import atomic_path, draft_folder, new_folder, shorten_name, write_text
 
@@ -170,6 +171,41 @@ def test_the_next_run_removes_the_draft_of_a_killed_one_and_leaves_that_of_a_liv
     with new_folder(tmp_path / "out", "an x"):
         assert not left.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == [".other.17.tmp", ".out-2.17.tmp", ".out.tmp", "out"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders have no locks on Windows")
+@pytest.mark.parametrize("moment", ["before the lock", "as it is taken", "after it"])
+def test_a_draft_that_another_run_took_for_an_abandoned_one_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """Another run that starts now finds a draft that has no lock yet, and removes it."""
+    lock_folder = files._lock_folder
+    locked: list[Path] = []
+
+    def meet(folder: Path) -> int | None:
+        locked.append(folder)
+        if len(locked) > 1:
+            return lock_folder(folder)
+        if moment == "after it":
+            lock = lock_folder(folder)
+            folder.rmdir()
+            return lock
+        other = lock_folder(folder)
+        assert other is not None
+        try:
+            if moment == "before the lock":
+                folder.rmdir()
+            return lock_folder(folder)
+        finally:
+            os.close(other)
+
+    monkeypatch.setattr(files, "_lock_folder", meet)
+    with new_folder(tmp_path / "out", "an x") as draft:
+        (draft / "a").touch()
+        with pytest.raises(BlockingIOError):
+            lock_folder(draft)
+    assert len(locked) == 2
+    assert (tmp_path / "out" / "a").exists()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="no SIGTERM")

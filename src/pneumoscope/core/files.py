@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -61,8 +62,7 @@ def _draft_beside(folder: Path) -> Iterator[Path]:
     _remove_abandoned_drafts(folder)
     draft = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    lock = _lock_folder(draft)
+    lock = _make_locked_folder(draft)
     try:
         with termination_as_interrupt():
             yield draft
@@ -81,17 +81,43 @@ def _remove_abandoned_drafts(folder: Path) -> None:
     name = re.compile(rf"\.{re.escape(folder.name)}\.\d+\.tmp")
     with suppress(OSError):  # the parent is not there yet, or may not be listed
         for draft in [path for path in folder.parent.iterdir() if name.fullmatch(path.name)]:
-            lock = _lock_folder(draft)
-            if lock is not None:
-                shutil.rmtree(draft, ignore_errors=True)
-                os.close(lock)
+            with suppress(BlockingIOError):
+                lock = _lock_folder(draft)
+                if lock is not None:
+                    shutil.rmtree(draft, ignore_errors=True)
+                    os.close(lock)
+
+
+def _make_locked_folder(folder: Path) -> int | None:
+    """Make a folder and lock it. Between the two another run may take it for an abandoned one; it is made again then.
+
+    Returns:
+        The open descriptor; None where the system or the disk has no such lock.
+    """
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            lock = _lock_folder(folder)
+        except BlockingIOError:
+            time.sleep(0.01)  # it is being removed
+            continue
+        if lock is None and folder.exists():
+            return None
+        if lock is not None:
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(lock), folder.stat()):
+                    return lock
+            os.close(lock)
 
 
 def _lock_folder(folder: Path) -> int | None:
     """Lock a folder for as long as this process lives or the descriptor is open, also from other containers.
 
     Returns:
-        The open descriptor; None where another run has the folder, or the system or the disk has no such lock.
+        The open descriptor; None where the system or the disk has no such lock, or the folder is not there.
+
+    Raises:
+        BlockingIOError: Another run has the folder.
     """
     try:
         import fcntl
@@ -101,8 +127,10 @@ def _lock_folder(folder: Path) -> int | None:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
         os.close(descriptor)
+        if isinstance(error, BlockingIOError):
+            raise
         return None
     return descriptor
 
