@@ -49,13 +49,16 @@ class Server:
             with suppress(httpx.TransportError):
                 if self.client.get("/healthz").status_code == 200:
                     return
-            assert self.process.poll() is None, self._log.read_text()
+            assert self.process.poll() is None, self.log()
             time.sleep(0.1)
-        raise AssertionError(self._log.read_text())
+        raise AssertionError(self.log())
 
     def workers(self) -> list[psutil.Process]:
         """Its decoders and workers."""
         return server_processes(psutil.Process(self.process.pid))
+
+    def log(self) -> str:
+        return self._log.read_text()
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -193,6 +196,23 @@ def test_a_page_that_watches_receives_the_events(server: Server) -> None:
         "received", "queued", "running", "done",
     ]  # fmt: skip
     assert not any("covid" in line for line in events)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another signal on Windows")
+def test_a_second_ctrl_c_ends_the_waiting_and_shows_no_traceback(server: Server) -> None:
+    head = f"POST /api/studies HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nContent-Length: 1000000\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as half_sent:
+        half_sent.sendall(f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n--x\r\n".encode())
+        with server.client.stream("GET", "/api/events") as stream:
+            assert stream.status_code == 200
+            server.process.send_signal(signal.SIGINT)
+            end = time.monotonic() + 60
+            while "Shutting down" not in server.log() and time.monotonic() < end:
+                time.sleep(0.02)
+            server.process.send_signal(signal.SIGINT)
+            assert server.process.wait(60) == 0
+    assert "Application shutdown complete" in server.log()
+    assert "Traceback" not in server.log()
 
 
 def test_workers_end_with_their_server(server: Server) -> None:

@@ -276,6 +276,16 @@ class LimitedServer(Server):
             self._overdue.start()
         return ends
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop. At a second Ctrl-C nothing waits for open requests any more; the app still closes what it has open."""
+        await super().shutdown(sockets)
+        if self.force_exit:
+            requests = list(self.server_state.tasks)
+            for request in requests:
+                request.cancel()
+            await asyncio.gather(*requests, return_exceptions=True)
+            await self.lifespan.shutdown()
+
     def cancel_overdue(self) -> None:
         """Note that the server has stopped in time."""
         self._overdue.cancel()

@@ -100,6 +100,7 @@ def _serve(settings: Settings, on_start: Callable[[RunningServer], None] | None,
         open_connections,
         on_overdue=_end_anyway,
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
     with listen(settings.host, settings.port) as plain, Listener(fileno=plain.detach()) as listener:
         listener.connections = open_connections
         running = RunningServer(context, address_of(settings, listener), lambda: server.should_exit)
@@ -128,6 +129,11 @@ def _addresses(proxy: str | None) -> tuple[str, ...]:
 def _is_safe(record: logging.LogRecord) -> bool:
     """Return whether a line may be written: libraries quote what was sent, such as the value of a DICOM tag."""
     return record.name.partition(".")[0] in ("pneumoscope", "uvicorn")
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """Return whether a line says anything else than that the server ended a request because it stops."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def listen(host: str, port: int, prefix: str = "") -> socket.socket:
