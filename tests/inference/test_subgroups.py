@@ -19,7 +19,7 @@ def study() -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     sex = rng.choice(np.array(["F", "M", None], dtype=object), N, p=[0.4, 0.4, 0.2])
     positive = rng.random(N) < 0.5
     score = np.where(sex == "F", rng.random(N), np.where(positive, 0.5, 0.0) + 0.5 * rng.random(N))
-    table = pd.DataFrame({"sex": sex, "age": np.nan, "view": "PA", "source": "here"})
+    table = pd.DataFrame({"sex": sex, "age": np.nan, "view": "PA", "source": "here", "manufacturer": None})
     return table, score, positive
 
 
@@ -52,3 +52,31 @@ def test_a_small_subgroup_has_no_p_and_costs_the_others_none(study) -> None:
     assert names["view: AP"].p_value is None
     alone = measure_subgroups(table, score, positive, np.arange(N), 0.5)
     assert names["sex: F"].p_value == pytest.approx(alone[0].p_value)
+
+
+def test_makers_are_subgroups_and_two_rows_of_one_comparison_count_once(study) -> None:
+    """With Holm over three comparisons the smallest p is multiplied by three, though there are six rows."""
+    table, score, positive = study
+    maker = np.array(["Agfa", "Fuji", None], dtype=object)[np.arange(N) % 3]
+    ages = np.where(np.arange(N) % 2, 30.0, 50.0)
+    rows = {
+        row.name: row
+        for row in measure_subgroups(table.assign(manufacturer=maker, age=ages), score, positive, np.arange(N), 0.5)
+    }
+    assert set(rows) == {
+        "age: 18 to 39 years", "age: 40 to 64 years", "sex: F", "sex: M", "manufacturer: Agfa", "manufacturer: Fuji",
+    }  # fmt: skip
+    assert rows["manufacturer: Agfa"].images == (maker == "Agfa").sum()
+    assert rows["sex: F"].p_value == rows["sex: M"].p_value
+    (alone, _) = measure_subgroups(table, score, positive, np.arange(N), 0.5)
+    assert alone.p_value is not None  # of one comparison: not adjusted
+    assert rows["sex: F"].p_value == pytest.approx(3 * alone.p_value)
+
+
+def test_ap_views_are_one_subgroup_where_there_are_two_kinds(study) -> None:
+    table, score, positive = study
+    for views, names in ((["AP", "PA"], {"view: AP", "view: PA"}),
+                         (["AP", "PA", "AP Supine"],
+                          {"view: AP", "view: PA", "view: AP Supine", "view: AP, upright or supine"})):  # fmt: skip
+        some = table.assign(view=np.resize(np.array(views, dtype=object), N), sex=None)
+        assert {row.name for row in measure_subgroups(some, score, positive, np.arange(N), 0.5)} == names

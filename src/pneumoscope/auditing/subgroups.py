@@ -1,4 +1,4 @@
-"""Whether some patients are served worse than the others: by sex, age, view, portable exposure and source."""
+"""Whether some patients are served worse than the others: by sex, age, view, source and maker."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import numpy as np
 from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.result import AuditTest, AuditVerdict
 from pneumoscope.auditing.verdicts import INTERNAL_DROP
-from pneumoscope.data.subgroups import subgroups_of
-from pneumoscope.stats.comparison.paired import holm
+from pneumoscope.data.subgroups import number_comparisons, subgroups_of
+from pneumoscope.stats.comparison.paired import holm_of_comparisons
 from pneumoscope.stats.comparison.unpaired import compare_subsets
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.kernels import Floats
@@ -26,6 +26,7 @@ def judge_subgroups(images: AuditSet, score: Floats) -> AuditTest:
     details: dict[str, Estimate] = {}
     gaps: dict[str, Estimate] = {}
     p_values: dict[str, float | None] = {}
+    sides = []
     unclear = []
     for name, inside, known in subgroups_of(images.rows.table):
         if not (inside & known).any() or not (known & ~inside).any():
@@ -36,7 +37,9 @@ def judge_subgroups(images: AuditSet, score: Floats) -> AuditTest:
             unclear.append(name)
             continue
         gaps[name], p_values[name] = gap, p
-    adjusted = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+        sides.append((inside, known))
+    adjusted_p = holm_of_comparisons(list(p_values.values()), number_comparisons(sides))
+    adjusted = dict(zip(p_values, adjusted_p, strict=True))
     worst = min(gaps, key=lambda name: gaps[name].value or 0.0) if gaps else None
     effect = gaps[worst] if worst is not None else Estimate(value=None, note="no subgroup has 10 groups of each class")
     verdict = _verdict(gaps, adjusted)

@@ -64,6 +64,7 @@ def import_(
     view_column: Annotated[str | None, typer.Option(help="csv: column of the view.")] = None,
     sex_column: Annotated[str | None, typer.Option(help="csv: column of the sex.")] = None,
     age_column: Annotated[str | None, typer.Option(help="csv: column of the age.")] = None,
+    manufacturer_column: Annotated[str | None, typer.Option(help="csv: column of the device's maker.")] = None,
     lung_mask_column: Annotated[str | None, typer.Option(help="csv: column of the lung mask's file.")] = None,
     heart_mask_column: Annotated[str | None, typer.Option(help="csv: column of the heart mask's file.")] = None,
     ignore_mask_column: Annotated[
@@ -147,6 +148,7 @@ def import_(
         "view": view_column,
         "sex": sex_column,
         "age": age_column,
+        "manufacturer": manufacturer_column,
         "lung_mask": lung_mask_column,
         "heart_mask": heart_mask_column,
         "ignore_mask": ignore_mask_column,

@@ -109,6 +109,12 @@ def parse_age(cell: str) -> float | None:
     return age
 
 
+def clean_manufacturer(cell: str | None) -> str | None:
+    """Return the maker of a device in at most 64 characters (PS3.5 6.2, LO) without double blanks; None if unknown."""
+    value = cell_text(" ".join("".join(c if c.isprintable() else " " for c in cell or "").split()))
+    return None if value is None else value[:64]
+
+
 class CellReader:
     """Reads the cells of a table, and remembers those that break a rule.
 

@@ -42,6 +42,7 @@ COLUMNS: Mapping[str, str] = {
     "view": f"one of {', '.join(VIEWS)}; null if unknown",
     "sex": "M or F; null if unknown",
     "age": "years; null if unknown",
+    "manufacturer": "maker of the X-ray device, as the file or the table says it; null if unknown",
     "lung_mask": "path of the lung mask, relative like image or, as NAME:PATH, to the root NAME; null if none",
     "ignore_mask": "path of the mask of pixels to ignore (pacemakers, markings), like lung_mask; null if none",
     "heart_mask": "path of the mask of the heart's shadow, like lung_mask; null if none",
@@ -60,7 +61,7 @@ COLUMNS: Mapping[str, str] = {
 """Name -> meaning, in the order of the file."""
 
 _NUMBERS = {"age": "float64", "width": "int64", "height": "int64", "bits": "int64"}
-_ADDED_LATER = ("heart_mask", "lung_definition", "boxes", "findings")  # manifests of earlier versions: null
+_ADDED_LATER = ("heart_mask", "lung_definition", "boxes", "findings", "manufacturer")  # earlier manifests: null
 _NEVER_NULL = {"image", "source", "label", "raw_label", "group", "width", "height", "bits", "sha256", "phash"}
 
 _UPWARDS = r"\\|(^|[/:])\.\.(/|$)"

@@ -24,7 +24,7 @@ def describe(manifest: Manifest) -> dict[str, Any]:
     kinds = manifest.kinds.value_counts()
     sizes = table.groupby("group").size()
     in_parts = table.groupby(part)["group"].nunique()
-    known = ("patient_id", "view", "sex", "age", "lung_mask", "ignore_mask", "license")
+    known = ("patient_id", "view", "sex", "age", "manufacturer", "lung_mask", "ignore_mask", "license")
     return {
         "images": len(table),
         "groups": {str(kind): int(number) for kind, number in kinds.items()},

@@ -17,7 +17,7 @@ import numpy as np
 from pneumoscope.core.engine import Engine
 from pneumoscope.core.errors import ImageError, ManifestError
 from pneumoscope.core.labels import LabelSet
-from pneumoscope.data.cells import MAX_AGE, CellReader, view_of_tag
+from pneumoscope.data.cells import MAX_AGE, CellReader, clean_manufacturer, view_of_tag
 from pneumoscope.data.conflicts import find_conflicts, without_conflicts
 from pneumoscope.data.describe import count_findings
 from pneumoscope.data.grouping import group_names, plausible_pairs
@@ -215,15 +215,21 @@ def _readable(listing: Listing, scan: Scan, drop: bool, min_side: int) -> NDArra
     return kept
 
 
+_STATED = ("view", "sex", "age", "manufacturer")
+
+
 def _manifest_table(source: str, rows: list[Row], files: pd.DataFrame, reader: CellReader) -> pd.DataFrame:
     """Combine the facts of the source and of the files; where both state one, the source's table wins."""
     import pandas as pd
 
     columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in Row.__slots__}
-    stated = {name: files[name].astype(object).where(files[name].notna(), None) for name in ("view", "sex", "age")}
+    stated = {name: files[name].astype(object).where(files[name].notna(), None) for name in _STATED}
     columns["view"] = [own or view_of_tag(tag) for own, tag in zip(columns["view"], stated["view"], strict=True)]
     columns["sex"] = [
         own or (tag if tag in ("M", "F") else None) for own, tag in zip(columns["sex"], stated["sex"], strict=True)
+    ]
+    columns["manufacturer"] = [
+        own or clean_manufacturer(tag) for own, tag in zip(columns["manufacturer"], stated["manufacturer"], strict=True)
     ]
     for place, age in enumerate(stated["age"]):
         if age is None or columns["age"][place] is not None:

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FILLED = (
-    "view", "sex", "age", "lung_mask", "ignore_mask", "heart_mask", "lung_definition", "boxes", "findings", "license",
+    "view", "sex", "age", "manufacturer", "lung_mask", "ignore_mask", "heart_mask", "lung_definition", "boxes",
+    "findings", "license",
 )  # fmt: skip
 """Columns that the other row fills in. Patient and study numbers are not among them: each source has its own."""
 MASKS = ("lung_mask", "ignore_mask", "heart_mask")

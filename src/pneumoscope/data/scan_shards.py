@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from pneumoscope.data.thumbnails import Thumbnails
 
-VERSION = 1
+VERSION = 2
 """Of the shards: raise it when decoding, hashes or thumbnails change."""
 
 FOLDER = "imports"
@@ -157,7 +157,8 @@ def _schema() -> pyarrow.Schema:
     fields: dict[str, pyarrow.DataType] = {
         "path": text, "depth": number, "size": number, "changed": number,
         "width": number, "height": number, "bits": number, "sha256": text, "phash": text,
-        "view": text, "sex": text, "age": pyarrow.float64(), "largest_value": pyarrow.float64(), "exif": text,
+        "view": text, "sex": text, "age": pyarrow.float64(), "manufacturer": text,
+        "largest_value": pyarrow.float64(), "exif": text,
     }  # fmt: skip
     assert tuple(fields)[-len(FACTS) :] == FACTS
     return pyarrow.schema(list(fields.items()))

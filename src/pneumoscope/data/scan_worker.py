@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from pneumoscope.imaging.read import Radiograph
 
-FACTS = ("view", "sex", "age", "largest_value", "exif")
+FACTS = ("view", "sex", "age", "manufacturer", "largest_value", "exif")
 """The facts that a file itself may state and an import uses; see `imaging.read.Radiograph.metadata`."""
 
 _NUMBERS = ("age", "largest_value")

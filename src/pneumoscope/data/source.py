@@ -34,6 +34,7 @@ class Row:
     view: str | None = None
     sex: str | None = None
     age: float | None = None
+    manufacturer: str | None = None
     lung_mask: str | None = None
     ignore_mask: str | None = None
     heart_mask: str | None = None

@@ -60,7 +60,7 @@ class Measurement(Frozen):
     )
     by_source: dict[str, SourceFigures]
     by_subgroup: tuple[SubgroupFigures, ...] = Field(
-        default=(), description="by age, sex, view, portable exposure and source, where some images are not of it"
+        default=(), description="by age, sex, view, source and maker, where some images are not of it"
     )
     by_site: tuple[PooledFigure, ...] = Field(
         default=(), description="AUROC, calibration slope and O:E of the primary class, by source and over all sources"

@@ -8,8 +8,8 @@ import numpy as np
 from pydantic import Field
 
 from pneumoscope.core.frozen import Frozen
-from pneumoscope.data.subgroups import subgroups_of
-from pneumoscope.stats.comparison.paired import holm
+from pneumoscope.data.subgroups import number_comparisons, subgroups_of
+from pneumoscope.stats.comparison.paired import holm_of_comparisons
 from pneumoscope.stats.comparison.unpaired import compare_subsets
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.kernels import Bools, Floats, Ints
@@ -29,7 +29,7 @@ class SubgroupFigures(Frozen):
     auroc: Estimate
     difference: Estimate = Field(description="AUROC less that of the other images whose value of the column is known")
     p_value: float | None = Field(
-        description="of no difference, adjusted over all subgroups (Holm); None where no interval can be given"
+        description="of no difference, adjusted over all comparisons (Holm); None where no interval can be given"
     )
     sensitivity: Estimate = Field(description="at the default threshold of the card")
     specificity: Estimate = Field(description="at the default threshold of the card")
@@ -50,7 +50,7 @@ def measure_subgroups(
     Returns:
         In the order of `data.subgroups.subgroups_of`; p-values are adjusted over those that have one.
     """
-    found = []
+    found, sides = [], []
     for name, inside, known in subgroups_of(table):
         here = inside & known
         if not here.any() or not (known & ~inside).any():
@@ -59,7 +59,8 @@ def measure_subgroups(
         sensitivity, specificity = at_threshold(score[here], positive[here], group[here], threshold)
         facts = (name, here, auroc, gap, None if gap.low is None else p, sensitivity, specificity)
         found.append(facts)
-    adjusted = holm([p for *_, p, _, _ in found])
+        sides.append((inside, known))
+    adjusted = holm_of_comparisons([p for *_, p, _, _ in found], number_comparisons(sides))
     return tuple(
         SubgroupFigures(
             name=name,

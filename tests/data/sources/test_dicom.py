@@ -76,8 +76,8 @@ def _scan(folder: Path, table: Path, **options: Any) -> Listing:
 
 
 def test_a_chest_radiograph_is_imported_without_the_patients_identity(tmp_path: Path, make: Make) -> None:
-    make("DISK1/IM000001", "1.2.1")
-    make("DISK1/IM000002", "1.2.2", StudyInstanceUID="1.2.1.9", ViewPosition="AP")
+    make("DISK1/IM000001", "1.2.1", Manufacturer="FUJI  PHOTO FILM ")
+    make("DISK1/IM000002", "1.2.2", StudyInstanceUID="1.2.1.9", ViewPosition="AP", Manufacturer="")
     make("DISK2/x.dcm", "1.2.3", PatientID="MRN-4712", BodyPartExamined=None, ViewPosition="")
     table = _labels(tmp_path, "1.2.1,normal", "1.2.2,Covid", "1.2.3,normal")
     options = ImportOptions(table=table, mapping={"Covid": "covid-19"})
@@ -86,6 +86,7 @@ def test_a_chest_radiograph_is_imported_without_the_patients_identity(tmp_path: 
     assert rows.label.tolist() == ["normal", "covid-19", "normal"]
     assert rows.raw_label.tolist() == ["normal", "Covid", "normal"]
     assert rows.view.fillna("").tolist() == ["PA", "AP", ""]
+    assert rows.manufacturer.fillna("").tolist() == ["FUJI PHOTO FILM", "", ""]
     assert (set(rows.sex), set(rows.age), set(rows.bits)) == ({"F"}, {34.0}, {12})
     assert rows.patient_id[0] == rows.patient_id[1] != rows.patient_id[2]
     assert rows.study_id[0] == rows.study_id[1] != rows.study_id[2]

@@ -195,6 +195,13 @@ def test_csv_names_what_it_refuses(
         _scan("csv", nih, **options)
 
 
+def test_csv_takes_the_maker_of_the_device(tmp_path: Path) -> None:
+    _files(tmp_path, "1.png", "2.png")
+    (tmp_path / "t.csv").write_text("image,label,device\n1.png,normal,GE  Healthcare\n2.png,normal,n/a\n")
+    listing = _scan("csv", tmp_path / "t.csv", columns={"manufacturer": "device"})
+    assert [row.manufacturer for row in listing.rows] == ["GE Healthcare", None]
+
+
 def test_csv_needs_every_image_unless_an_option_drops_them(nih: Path) -> None:
     (nih.parent / "images_001/images/1.png").unlink()
     options = {"columns": NIH_COLUMNS, "mapping": {**NIH_MAP, "Effusion|Pneumonia": "pneumonia"}}

@@ -49,6 +49,16 @@ def test_every_term_means_labels_of_the_vocabulary() -> None:
     assert labels <= set(LabelSet.builtin())
 
 
+def test_the_maker_of_the_device_is_taken_where_the_table_has_it(folder: Path) -> None:
+    assert {row.manufacturer for row in _scan(folder).rows} == {None}
+    lines = TABLE.splitlines()
+    makers = ["Manufacturer_DICOM", "ImagingDynamicsCompanyLtd", "PhilipsMedicalSystems", *[""] * (len(lines) - 3)]
+    table = "\n".join(f"{maker},{line}" for maker, line in zip(makers, lines, strict=True))
+    (folder / NAME).write_text(table)
+    makers_read = [row.manufacturer for row in _scan(folder).rows]
+    assert makers_read == ["ImagingDynamicsCompanyLtd", "PhilipsMedicalSystems", None, None, None]
+
+
 def test_findings_patients_and_ages(folder: Path) -> None:
     listing = _scan(folder)
     findings = [json.loads(row.findings or "") for row in listing.rows]

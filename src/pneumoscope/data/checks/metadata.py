@@ -52,6 +52,7 @@ def list_clues(context: CheckContext) -> dict[str, Ints]:
         "view": _codes(table["view"]),
         "age band": np.where(np.isnan(age), len(AGES) + 1, np.searchsorted(AGES, age, side="right")).astype(np.intp),
         "sex": _codes(table.sex),
+        "manufacturer": _codes(table.manufacturer),
         "size": cut_into_categories(np.sqrt(width * height)),
         "aspect": cut_into_categories(np.round(width / height, 3)),
         "bit depth": cut_into_categories(table.bits.to_numpy(dtype=np.float64)),

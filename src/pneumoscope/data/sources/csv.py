@@ -12,7 +12,7 @@ from pneumoscope.core.arguments import argument, quote, shorten
 from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.core.labels import LabelSet
 from pneumoscope.core.registry import several, suggestion
-from pneumoscope.data.cells import CellReader, cell_text
+from pneumoscope.data.cells import CellReader, cell_text, clean_manufacturer
 from pneumoscope.data.findings import find_contradiction, parse_findings, write_findings
 from pneumoscope.data.image_index import ImageIndex, is_address, is_foreign
 from pneumoscope.data.label_terms import LabelTerms
@@ -22,7 +22,8 @@ from pneumoscope.data.source_table import read_table
 from pneumoscope.imaging.files import why_not_image
 
 COLUMNS = (
-    "image", "label", "findings", "patient_id", "study_id", "view", "sex", "age", *MASK_COLUMNS, "lung_definition",
+    "image", "label", "findings", "patient_id", "study_id", "view", "sex", "age", "manufacturer", *MASK_COLUMNS,
+    "lung_definition",
 )  # fmt: skip
 """Manifest columns that a table's column can fill; the first two are needed."""
 
@@ -87,6 +88,7 @@ def scan(path: Path, options: ImportOptions) -> Listing:
                     view=reader.view(cell.get("view", ""), where),
                     sex=reader.sex(cell.get("sex", ""), where),
                     age=reader.age(cell.get("age", ""), where),
+                    manufacturer=clean_manufacturer(cell.get("manufacturer")),
                     **masks.find_all(cell, where, image),
                     license=options.license,
                     label_provenance=options.provenance or f"column {columns['label']!r} of {path.name}",

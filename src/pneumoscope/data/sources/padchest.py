@@ -17,7 +17,7 @@ from types import MappingProxyType
 from pneumoscope.core.arguments import quote
 from pneumoscope.core.errors import ManifestError
 from pneumoscope.core.registry import several, suggestion
-from pneumoscope.data.cells import MAX_AGE, CellReader, cell_text
+from pneumoscope.data.cells import MAX_AGE, CellReader, cell_text, clean_manufacturer
 from pneumoscope.data.finding_rows import NOTHING_STATED, stated_label
 from pneumoscope.data.findings import write_findings
 from pneumoscope.data.image_index import ImageIndex
@@ -41,6 +41,8 @@ VIEWS = MappingProxyType({"PA": "PA", "AP": "AP", "AP_horizontal": "AP Supine", 
 OTHER_PROJECTIONS = frozenset({"COSTAL", "EXCLUDE", "UNK", ""})
 _NEEDED = ("ImageID", "Labels", "Projection", "PatientID", "StudyID", "PatientSex_DICOM", "PatientBirth",
            "StudyDate_DICOM", "MethodLabel")  # fmt: skip
+_MANUFACTURER = "Manufacturer_DICOM"
+"""A column that cut tables lack."""
 _OTHER_SEX = "O"  # DICOM's "other", PS3.3 C.7.1.1
 
 
@@ -55,7 +57,8 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     if len(names) > 1:
         raise ManifestError(str(folder), f"has several tables: {', '.join(names)}.", "Keep one of them there.")
     table = read_table(paths[0])
-    cells = {name: table.cells(name, f"column {name!r}") for name in _NEEDED}
+    wanted = (*_NEEDED, *(name for name in (_MANUFACTURER,) if name in table.columns))
+    cells = {name: table.cells(name, f"column {name!r}") for name in wanted}
     listing, reader = Listing(root=folder, notes=list(table.notes)), CellReader(options.lenient_columns)
     index = ImageIndex(folder, files_under(folder, listing))
     listed: set[Path] = set()
@@ -89,6 +92,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
                     view=view,
                     sex=None if sex == _OTHER_SEX else reader.sex(sex, where),
                     age=_age(cell["PatientBirth"], cell["StudyDate_DICOM"], where, reader),
+                    manufacturer=clean_manufacturer(cell.get(_MANUFACTURER)),
                     findings=write_findings(findings),
                     license=options.license or LICENSE,
                     label_provenance=options.provenance or _find(cell["MethodLabel"], PROVENANCE, "MethodLabel", where),

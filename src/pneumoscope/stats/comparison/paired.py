@@ -164,6 +164,18 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return result
 
 
+def holm_of_comparisons(p_values: Sequence[float | None], comparisons: Sequence[int]) -> list[float | None]:
+    """Return p-values adjusted as by `holm`, where some of them are of the same comparison and count once.
+
+    Args:
+        p_values: Of each row; None where it was not estimable.
+        comparisons: The comparison that each row is of.
+    """
+    family = {number: p for number, p in zip(comparisons, p_values, strict=True) if p is not None}
+    adjusted = dict(zip(family, holm(list(family.values())), strict=True))
+    return [None if p is None else adjusted[number] for number, p in zip(comparisons, p_values, strict=True)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Images:
     """The images, resamples and swaps that all comparisons share."""
