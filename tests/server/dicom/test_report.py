@@ -13,6 +13,7 @@ import pydicom
 import pytest
 from pydicom.filebase import DicomBytesIO
 
+from pneumoscope.core.labels import display_name
 from pneumoscope.server.dicom.objects.analysed import SERIES
 from pneumoscope.server.dicom.objects.headers import ALWAYS, PATIENT_AND_STUDY
 from pneumoscope.server.dicom.objects.place import derive_uid
@@ -71,9 +72,16 @@ def test_a_report_says_what_the_answer_says(node_settings: Settings, tmp_path: P
     assert (report.PreliminaryFlag, report.VerificationFlag) == ("PRELIMINARY", "UNVERIFIED")
     (group,) = report.content.get_image_measurement_groups()
     result = answer["result"]
-    assert {one.name.meaning.removeprefix("Score of "): one.value for one in group.get_measurements()} == pytest.approx(
-        result["probabilities"]
+    scores = {one.name.meaning.removeprefix("Score of "): one.value for one in group.get_measurements()}
+    assert scores == pytest.approx(
+        {
+            "no pattern that this model looks for" if label == "normal" else display_name(label): value
+            for label, value in result["probabilities"].items()
+        }
     )
+    (decision,) = (one.value for one in group.get_qualitative_evaluations() if one.name.meaning == "Decision")
+    assert decision.meaning in ("No pattern that this model looks for", f"Pattern: {display_name(result['decision'])}")
+    assert "normal" not in dump_report(data, tmp_path).lower()
     referenced = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
     assert referenced.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
     assert find_faults(data, tmp_path) == []

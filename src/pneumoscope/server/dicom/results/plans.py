@@ -74,7 +74,7 @@ def plan_reports(answers: StudyAnswers) -> Iterable[PlannedObject]:
             series_number=9900,
             model=identity,
             subject="",
-            says=(*(answer.digest for answer in said), identity, "writer 3"),
+            says=(*(answer.digest for answer in said), identity, "writer 4"),
             header=said[0].source.header,
             name=model.card.name,
             finished=max(answer.finished for answer in said),

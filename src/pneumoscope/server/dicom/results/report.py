@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pneumoscope.bundle.prediction import split_decision
 from pneumoscope.core.errors import MissingExtraError
-from pneumoscope.core.labels import DISCLAIMER, display_name
+from pneumoscope.core.labels import DISCLAIMER, display_name, inside_sentence, is_none_label, result_phrase
 from pneumoscope.server.dicom.objects.place import LONGEST_MEANING, MANUFACTURER, Place, derive_uid
 from pneumoscope.server.dicom.results.document import write_document
 from pneumoscope.server.dicom.results.sources import ImageAnswer
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 SCHEME = "99PNEUMOSCOPE"
 """Private coding scheme of labels, decisions and reasons (PS3.16 8.2)."""
+_NONE = "no-pattern"
+"""The code for "none of these". It is not the label `normal`, since it does not say that a chest is normal."""
+_DECISION = ("decision", "Decision")
 _LONGEST_VALUE = 16
 """Characters of a code's value (SH)."""
 
@@ -98,11 +101,12 @@ def _build_group(answer: ImageAnswer, card: Card, identity: str) -> Measurements
             name=card.name, version=str(card.version), parameters=[f"sha256 {identity}", DISCLAIMER]
         ),
         measurements=[
-            Measurement(name=private_code(label, f"Score of {label}"), value=value, unit=codes.UCUM.NoUnits)
+            Measurement(name=private_code(*_name_score(label)), value=value, unit=codes.UCUM.NoUnits)
             for label, value in (answer.result.get("probabilities") or {}).items()
         ],
         qualitative_evaluations=[
-            QualitativeEvaluation(name=private_code(*name), value=private_code(code, code)) for name, code, _ in said
+            QualitativeEvaluation(name=private_code(*name), value=private_code(code, _meaning(name, code, sentence)))
+            for name, code, sentence in said
         ],
         source_images=[
             SourceImageForMeasurementGroup(
@@ -113,7 +117,7 @@ def _build_group(answer: ImageAnswer, card: Card, identity: str) -> Measurements
     )
     # A code's meaning has 64 characters; the sentences stand beside the codes, whole.
     for name, code, sentence in said:
-        if sentence != code:
+        if sentence != _meaning(name, code, sentence):
             text = TextContentItem(name=private_code(*name), value=sentence, relationship_type="CONTAINS")
             group[0].ContentSequence.append(text)
     return group
@@ -123,7 +127,7 @@ def list_evaluations(result: Mapping[str, Any]) -> list[tuple[tuple[str, str], s
     """Return what is said beside the scores: value and meaning of a name, the code of what it is, the sentence."""
     codes: Sequence[str] = result.get("codes") or ()
     said = []
-    reason, decision, warning = ("no-answer", "Reason for no answer"), ("decision", "Decision"), ("warning", "Warning")
+    reason, warning = ("no-answer", "Reason for no answer"), ("warning", "Warning")
     if result.get("error"):
         said.append((reason, "failed", str(result["error"])))
     elif result.get("refused"):
@@ -131,9 +135,11 @@ def list_evaluations(result: Mapping[str, Any]) -> list[tuple[tuple[str, str], s
         said.append((reason, code, str(result.get("reason") or code)))
     elif result.get("decision"):
         label = str(result["decision"])
-        patterns = ", ".join(display_name(one) for one in split_decision(label))
-        words = "No pattern that this model looks for" if label == "normal" else f"Pattern: {patterns}"
-        said.append((decision, label, words))
+        if is_none_label(label):
+            said.append((_DECISION, _NONE, result_phrase(label)))
+        else:
+            patterns = ", ".join(display_name(one) for one in split_decision(label))
+            said.append((_DECISION, label, f"Pattern: {patterns}"))
         said += _list_thresholds(result)
     for place, sentence in enumerate(result.get("warnings") or ()):
         code = codes[place] if not result.get("refused") and place < len(codes) else "warning"
@@ -159,6 +165,18 @@ def _list_thresholds(result: Mapping[str, Any]) -> list[tuple[tuple[str, str], s
         for label, score, point in decided
         if point
     ]
+
+
+def _name_score(label: str) -> tuple[str, str]:
+    """Return value and meaning of a score's name."""
+    if is_none_label(label):
+        return _NONE, f"Score of {inside_sentence(result_phrase(label))}"
+    return label, f"Score of {display_name(label)}"
+
+
+def _meaning(name: tuple[str, str], code: str, sentence: str) -> str:
+    """Return what viewers show of a code. One code has one meaning, so that it is the sentence of decisions alone."""
+    return sentence if name == _DECISION and len(sentence) <= LONGEST_MEANING else code
 
 
 def private_code(value: str, meaning: str) -> CodedConcept:
