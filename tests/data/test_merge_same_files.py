@@ -12,9 +12,11 @@ import pytest
 
 from pneumoscope.core.errors import ManifestError
 from pneumoscope.core.files import sha256_of
+from pneumoscope.data.conflicts import find_conflicts
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.masks import write_mask
 from pneumoscope.data.merge import join_same_files, merge
+from pneumoscope.data.similarity import Pair
 
 Draw = Callable[..., Path]
 MakeRow = Callable[..., dict[str, Any]]
@@ -70,6 +72,25 @@ def test_copies_in_one_source_and_conflicts_are_not_joined(make_row: MakeRow) ->
     joined, account = join_same_files(table, [0, 0, 1], ROOTS)
     assert len(joined) == 3
     assert account.images == ()
+
+
+def test_contradicting_findings_are_a_conflict_and_are_not_joined(make_row: MakeRow) -> None:
+    same = {"sha256": "1" * 64, "label": "pneumonia"}
+    present, absent = (f'{{"nodule":{word},"pneumonia":true}}' for word in ("true", "false"))
+    table = _table(
+        make_row,
+        {"source": "a", **same},  # states nothing of nodules
+        {"source": "b", "findings": present, **same},
+        {"source": "b-masks", "findings": absent, **same},
+    )
+    joined, account = join_same_files(table, [0, 1, 2], ROOTS)
+    assert len(joined) == 3
+    assert account.images == ()
+    conflicts = find_conflicts(Manifest(joined, ROOTS), [Pair(0, 1, 1.0), Pair(0, 2, 1.0), Pair(1, 2, 1.0)])
+    assert conflicts.rows == {1, 2}
+    assert "'nodule' present in one, absent in the other" in conflicts.sentences[0]
+    assert len(join_same_files(table, [0, 1, 1], ROOTS)[0]) == 3
+    assert len(join_same_files(table[:2], [0, 1], ROOTS)[0]) == 1
 
 
 def test_a_merge_has_one_row_for_each_file_with_its_mask(tmp_path: Path, make_row: MakeRow, draw: Draw) -> None:

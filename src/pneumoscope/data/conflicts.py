@@ -1,4 +1,4 @@
-"""Label conflicts: one picture under two labels, of which one must be wrong.
+"""Label conflicts: one picture under two labels, or with a finding both present and absent. One must be wrong.
 
 Near-duplicates that are less alike than one exposure may be two studies of one patient, whose labels may well differ:
 they are no conflict.
@@ -9,6 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import pandas as pd
+
+from pneumoscope.core.labels import LabelSet
+from pneumoscope.core.registry import several
+from pneumoscope.data.findings import parse_findings, stated_findings
 from pneumoscope.data.image_scan import Progress, imported_thumbnails, silent
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.similarity import SAME, Pair, find_near_duplicates
@@ -27,6 +32,39 @@ class Conflicts:
     rows: frozenset[int]
 
 
+class StatedFindings:
+    """What the rows of a table state in their column ``findings``, to compare two rows of one picture.
+
+    Args:
+        table: Columns ``label`` and ``findings``.
+        labels: The vocabulary.
+    """
+
+    def __init__(self, table: pd.DataFrame, labels: LabelSet) -> None:
+        self._vocabulary = labels
+        self._cells = list(zip(table["label"].tolist(), table["findings"].tolist(), strict=True))
+        # A set has few different cells, compared with its images.
+        self._known: dict[tuple[str, str], dict[str, bool]] = {}
+
+    def contradiction(self, one: int, other: int) -> str:
+        """Return which findings one row states present and the other one absent; empty where there are none.
+
+        A row without findings of its own has its label alone, which other rules compare.
+        """
+        cells = self._cells[one], self._cells[other]
+        if cells[0] == cells[1] or not all(isinstance(text, str) for _, text in cells):
+            return ""
+        first, second = (self._stated(label, text) for label, text in cells)
+        names = sorted(name for name, present in first.items() if second.get(name, present) != present)
+        return f"{several(names)} present in one, absent in the other" if names else ""
+
+    def _stated(self, label: str, text: str) -> dict[str, bool]:
+        if (label, text) not in self._known:
+            findings = parse_findings(text, "column 'findings'", self._vocabulary)
+            self._known[label, text] = stated_findings(label, findings, self._vocabulary)
+        return self._known[label, text]
+
+
 def find_conflicts(manifest: Manifest, pairs: Iterable[Pair]) -> Conflicts:
     """Return where one picture carries two labels.
 
@@ -35,19 +73,19 @@ def find_conflicts(manifest: Manifest, pairs: Iterable[Pair]) -> Conflicts:
         pairs: Near-duplicates among its rows, by position.
     """
     source, image, label = (manifest.table[name].tolist() for name in ("source", "image", "label"))
-    conflicting = sorted(
-        (pair for pair in pairs if pair.similarity >= SAME and label[pair.first] != label[pair.second]),
-        key=lambda pair: -pair.similarity,
-    )
-    return Conflicts(
-        tuple(
-            f"{source[a]}/{image[a]} is {label[a]}, {source[b]}/{image[b]} is {label[b]} "
+    findings = StatedFindings(manifest.table, manifest.labels)
+    sentences, rows = [], set()
+    for pair in sorted(pairs, key=lambda pair: -pair.similarity):
+        a, b = pair.first, pair.second
+        if pair.similarity < SAME or not (label[a] != label[b] or findings.contradiction(a, b)):
+            continue
+        reason = "" if label[a] != label[b] else f": {findings.contradiction(a, b)}"
+        sentences.append(
+            f"{source[a]}/{image[a]} is {label[a]}, {source[b]}/{image[b]} is {label[b]}{reason} "
             f"(similarity {pair.similarity:.2f})"
-            for pair in conflicting
-            for a, b in [(pair.first, pair.second)]
-        ),
-        frozenset(row for pair in conflicting for row in (pair.first, pair.second)),
-    )
+        )
+        rows |= {a, b}
+    return Conflicts(tuple(sentences), frozenset(rows))
 
 
 def conflict_images(manifest: Manifest, conflicts: Conflicts) -> list[str]:

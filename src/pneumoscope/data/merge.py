@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ import pandas as pd
 
 from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.core.labels import LabelSet
-from pneumoscope.data.conflicts import conflict_images, find_conflicts
+from pneumoscope.data.conflicts import StatedFindings, conflict_images, find_conflicts
 from pneumoscope.data.image_scan import Progress, imported_thumbnails, silent
 from pneumoscope.data.importing import build_manifest
 from pneumoscope.data.manifest import Manifest, validate
@@ -58,27 +59,32 @@ class SameFiles:
 
 
 def join_same_files(
-    table: pd.DataFrame, origin: Sequence[int] | NDArray[np.intp], roots: Mapping[str, Path]
+    table: pd.DataFrame,
+    origin: Sequence[int] | NDArray[np.intp],
+    roots: Mapping[str, Path],
+    labels: LabelSet | None = None,
 ) -> tuple[pd.DataFrame, SameFiles]:
     """Return the table with one row for each file that several manifests have under the same label.
 
-    A file that one manifest has twice stays twice. So does a file with two labels: that is a conflict, which stays
-    visible.
+    A file that one manifest has twice stays twice. So does a file with two labels, or with a finding that is present in
+    one row and absent in another: that is a conflict, which stays visible.
 
     Args:
         table: Rows of all manifests, in the order of the manifests, with their groups.
         origin: [N] the number of the manifest that each row is from.
         roots: Name -> folder of all of them.
+        labels: The vocabulary; None: the built-in one.
 
     Returns:
         The table, rows in the same order and with their old index, and the report.
     """
-    label, labels = pd.factorize(table["label"])
-    code = pd.factorize(pd.factorize(table["sha256"])[0] * len(labels) + label)[0]
+    label, different = pd.factorize(table["label"])
+    code = pd.factorize(pd.factorize(table["sha256"])[0] * len(different) + label)[0]
     first = np.full(len(table), -1)
     first[code[::-1]] = np.arange(len(table))[::-1]
     numbers = np.asarray(origin)
     removed = np.flatnonzero(numbers[first[code]] != numbers)
+    removed = removed[~np.isin(code[removed], _contradicting(table, code, removed, first, labels))]
     remaining_rows = first[code][removed]
     images, disagreements = [], []
     filled = dict.fromkeys(FILLED, 0)
@@ -107,6 +113,21 @@ def join_same_files(
         result[column] = pd.Series(values, index=table.index, dtype=table[column].dtype)
     counts = {column: number for column, number in filled.items() if number}
     return result.drop(index=result.index[removed]), SameFiles(tuple(images), counts, tuple(disagreements))
+
+
+def _contradicting(
+    table: pd.DataFrame,
+    code: NDArray[np.intp],
+    removed: NDArray[np.intp],
+    first: NDArray[np.intp],
+    labels: LabelSet | None,
+) -> list[int]:
+    """Return the files, by their code, of which one row states a finding present and another one absent."""
+    stated = StatedFindings(table, labels or LabelSet.builtin())
+    rows_of: dict[int, list[int]] = {}
+    for row in removed.tolist():
+        rows_of.setdefault(int(code[row]), [int(first[code[row]])]).append(row)
+    return [file for file, rows in rows_of.items() if any(stated.contradiction(*two) for two in combinations(rows, 2))]
 
 
 def _known(value: object) -> bool:
@@ -200,7 +221,7 @@ def merge(
     notes.append(
         f"merge of {len(manifests)} manifests: {len(merged)} images, {len(conflicts.sentences)} label conflicts"
     )
-    remaining, same = join_same_files(table, origin, roots)
+    remaining, same = join_same_files(table, origin, roots, merged.labels)
     if same.images:
         notes.append(_same_files_note(same))
     if drop_conflicts:

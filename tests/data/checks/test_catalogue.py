@@ -146,6 +146,17 @@ def test_one_exposure_with_two_labels_blocks(context: Build) -> None:
     _expect_clear(find_label_conflicts(context(rows, [(0, 2, 0.7)])))
 
 
+def test_one_exposure_with_a_finding_present_and_absent_blocks(context: Build) -> None:
+    rows = [
+        {"label": "pneumonia", "findings": f'{{"nodule":{word},"pneumonia":true}}'}
+        for word in ("true", "false", "true")
+    ]
+    finding = _expect_finding(find_label_conflicts(context(rows, [(0, 1, 0.97), (0, 2, 0.97)])))
+    assert (finding.severity, finding.rows) == ("block", (0, 1))
+    assert finding.cases[0].says.endswith("similarity 0.97; 'nodule' present in one, absent in the other")
+    assert "under two labels or contradicting findings (2 images)" in finding.sentence
+
+
 def test_shared_images_are_measured_and_the_common_ancestors_named(context: Build) -> None:
     rows = [
         {"source": "radiography", "label": "viral-pneumonia"},

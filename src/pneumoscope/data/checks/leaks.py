@@ -10,13 +10,14 @@ from pneumoscope.core.counts import format_count
 from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.findings import Case, Clear, Finding
 from pneumoscope.data.checks.identities import find_links_by_name, number_persons
+from pneumoscope.data.conflicts import StatedFindings
 from pneumoscope.data.similarity import Pair
 
 _NO_PARTS = "The manifest has no parts yet: nothing can leak from one to another. Run pneumoscope data split."
 
 
-def describe_pair(context: CheckContext, pair: Pair) -> Case:
-    """Return a pair of pictures as a case."""
+def describe_pair(context: CheckContext, pair: Pair, reason: str = "") -> Case:
+    """Return a pair of pictures as a case, with what else is to be said of it."""
     names, parts, labels = context.names, context.parts, context.table.label
     a, b = pair.first, pair.second
     one, other = (
@@ -24,7 +25,12 @@ def describe_pair(context: CheckContext, pair: Pair) -> Case:
     )
     same = context.table.sha256.iloc[a] == context.table.sha256.iloc[b]
     how = "the same file" if same else f"similarity {pair.similarity:.2f}"
-    return Case(rows=(a, b), images=(names[a], names[b]), says=f"{one} = {other}: {how}", similarity=pair.similarity)
+    return Case(
+        rows=(a, b),
+        images=(names[a], names[b]),
+        says=f"{one} = {other}: {how}{reason and '; '}{reason}",
+        similarity=pair.similarity,
+    )
 
 
 def _across(context: CheckContext, one: int, two: int) -> bool:
@@ -109,10 +115,15 @@ def find_patients_across_parts(context: CheckContext) -> Finding | Clear:
 
 
 def find_label_conflicts(context: CheckContext) -> Finding | Clear:
-    """Find one exposure under two labels."""
+    """Find one exposure under two labels, or with a finding that is present in one row and absent in another."""
     name, labels = "label-conflicts", context.labels
+    stated = StatedFindings(context.table, context.manifest.labels)
+    reasons = {
+        pair: stated.contradiction(pair.first, pair.second) if labels[pair.first] == labels[pair.second] else ""
+        for pair in context.exposures
+    }
     pairs = sorted(
-        (pair for pair in context.exposures if labels[pair.first] != labels[pair.second]),
+        (pair for pair, reason in reasons.items() if reason or labels[pair.first] != labels[pair.second]),
         key=lambda pair: -pair.similarity,
     )
     if not pairs:
@@ -125,11 +136,11 @@ def find_label_conflicts(context: CheckContext) -> Finding | Clear:
         name=name,
         severity="block",
         sentence=f"{format_count(len(pairs), 'pair shows', 'pairs show')} one exposure under two labels "
-        f"({format_count(len(images), 'image')}): "
+        f"{'or contradicting findings ' if any(reasons.values()) else ''}({format_count(len(images), 'image')}): "
         "one of the two must be wrong.",
         what_to_do="Correct the labels, or leave the images out: --drop-conflicts of pneumoscope data import, split or "
         "merge.",
-        cases=tuple(describe_pair(context, pair) for pair in pairs),
+        cases=tuple(describe_pair(context, pair, reasons[pair]) for pair in pairs),
     )
 
 
