@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -30,6 +31,7 @@ from pneumoscope.bundle.runtime import load
 from pneumoscope.core.engine import Engine
 from pneumoscope.core.engines import open_engine
 from pneumoscope.core.engines.local import LocalEngine
+from pneumoscope.core.engines.ray import RayEngine, split_address
 from pneumoscope.core.errors import ImageError, MissingExtraError, PneumoscopeError, UsageError
 from pneumoscope.data.image_scan import scan_files
 from pneumoscope.data.manifest import Manifest
@@ -286,8 +288,36 @@ def test_ray_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize(
     ("name", "address", "message"),
-    [("rye", None, "Did you mean 'ray'"), ("local", "host:6379", "is of a Ray cluster")],
+    [
+        ("rye", None, "Did you mean 'ray'"),
+        ("local", "host:6379", "is of a Ray cluster"),
+        *(
+            ("ray", address, "is no address of a Ray cluster")
+            # Ray takes the second for a new cluster of this machine alone, which other machines reach.
+            for address in ("", "local", "host", "host:", "host:0", "host:99999", "http://host:8265", "::1:6379")
+        ),
+    ],
 )
 def test_a_wrong_choice_of_engine_is_refused(name: str, address: str | None, message: str) -> None:
     with pytest.raises(UsageError, match=message), open_engine(name, address=address):
         pass
+
+
+@pytest.mark.parametrize(
+    ("address", "where"),
+    [("host-1:6379", ("host-1", 6379)), ("[::1]:6379", ("::1", 6379)), ("10.0.0.1:1", ("10.0.0.1", 1))],
+)
+def test_an_address_is_a_host_and_a_port(address: str, where: tuple[str, int]) -> None:
+    assert split_address(address) == where
+
+
+@pytest.mark.parametrize("auto", [False, True])
+def test_a_cluster_where_nothing_listens_is_refused_at_once(auto: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray alone tries for minutes."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{held.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        engine = RayEngine(address="auto" if auto else address)
+        with pytest.raises(PneumoscopeError, match=r"cannot be reached: Connection refused\. Start Ray"):
+            engine._connect()

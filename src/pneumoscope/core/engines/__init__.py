@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.engine import Engine
 from pneumoscope.core.engines.local import LocalEngine
-from pneumoscope.core.engines.ray import RayEngine
+from pneumoscope.core.engines.ray import AUTO, RayEngine, split_address
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.registry import check_name
 
@@ -24,11 +24,19 @@ def check_engine(name: str, address: str | None) -> None:
         address: Of a Ray cluster; None without one.
 
     Raises:
-        UsageError: There is no such engine, or the local one has an address.
+        UsageError: There is no such engine, the local one has an address, or the address is none.
     """
     check_name(name, ENGINES, "engine", "engine")
-    if address is not None and name != RAY:
+    if address is None:
+        return
+    if name != RAY:
         raise UsageError(argument("address", address), "is of a Ray cluster.", f"Add {argument('engine', RAY)}.")
+    if address != AUTO and split_address(address) is None:
+        raise UsageError(
+            argument("address", address),
+            "is no address of a Ray cluster.",
+            "Give HOST:PORT, as `ray start --head` prints it, or auto on one of its machines.",
+        )
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import ipaddress
 import os
 import platform
 import re
+import socket
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import suppress
@@ -39,6 +40,12 @@ OBJECT_STORE_BYTES = 512 * 2**20
 
 PATIENCE = 60.0
 """Seconds without any result or new worker after which a note says what the run waits for."""
+
+AUTO = "auto"
+"""The address by which Ray finds the cluster that this machine is one of."""
+
+REACH_SECONDS = 10.0
+"""Seconds in which a cluster's machine must take a connection: Ray itself tries for minutes."""
 
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # Ray reports its use to its makers otherwise
@@ -165,14 +172,11 @@ class RayEngine:
     def _connect(self) -> None:
         ray = self._ray
         if self._address is not None:
+            _check_reachable(self._address)
             try:
                 ray.init(address=self._address, log_to_driver=False, logging_level="error")
             except (ConnectionError, ValueError, RuntimeError, OSError) as error:
-                raise PneumoscopeError(
-                    f"the Ray cluster {self._address}",
-                    f"cannot be reached: {' '.join(str(error).split())[:300]}",
-                    "Start Ray on its first machine, and give the host and the port that it prints.",
-                ) from error
+                raise _unreachable(self._address, " ".join(str(error).split())[:300]) from error
             return
         ray.init(
             address="local",
@@ -247,6 +251,42 @@ class RayEngine:
             )
         self._failed_starts = 0
         self._free.append(actor)
+
+
+def split_address(address: str) -> tuple[str, int] | None:
+    """Return host and port of ``HOST:PORT``; None where it is none.
+
+    Args:
+        address: Of a cluster. An IPv6 address stands in brackets.
+    """
+    host, colon, port = address.rpartition(":")
+    named = re.fullmatch(r"\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+", host)
+    if not (colon and named and re.fullmatch(r"[0-9]{1,5}", port) and 1 <= int(port) <= 65535):
+        return None
+    return host.strip("[]"), int(port)
+
+
+def _check_reachable(address: str) -> None:
+    """Refuse an address where nothing answers, at once.
+
+    Raises:
+        PneumoscopeError: Nothing does.
+    """
+    # Ray takes the address for `auto` from this setting first, and from the processes of this machine then.
+    if (where := split_address(os.environ.get("RAY_ADDRESS", "") if address == AUTO else address)) is None:
+        return
+    try:
+        socket.create_connection(where, REACH_SECONDS).close()
+    except OSError as error:
+        raise _unreachable(address, error.strerror or str(error)) from error
+
+
+def _unreachable(address: str, reason: str) -> PneumoscopeError:
+    return PneumoscopeError(
+        f"the Ray cluster {address}",
+        f"cannot be reached: {reason.rstrip('.')}.",
+        "Start Ray on its first machine, and give the host and the port that it prints.",
+    )
 
 
 def _import_ray(*, local: bool) -> Any:
