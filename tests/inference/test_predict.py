@@ -18,12 +18,14 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from bundles import write_bundle
+from bundles import write_bundle, write_findings_bundle
 from pneumoscope.bundle.prediction import columns
 from pneumoscope.bundle.runtime import Model, load
+from pneumoscope.bundle.session import OPENVINO
 from pneumoscope.core.errors import PneumoscopeError, UsageError
 from pneumoscope.core.tables import write_table
 from pneumoscope.imaging.files import find_images
+from pneumoscope.inference.journal import Journal
 from pneumoscope.inference.predict import page_items, predict_files
 
 COMMAND = [sys.executable, "-c", "from pneumoscope.cli.main import run; run()", "predict"]
@@ -209,6 +211,26 @@ def test_heatmaps_requested_later_start_again(model: Model, tmp_path: Path) -> N
     stop_after(model, files, output, 3)
     assert finish(model, files, output, heatmaps=tmp_path / "maps")[0] == 0
     assert len(list((tmp_path / "maps").iterdir())) == 6
+
+
+@pytest.mark.parametrize("setting", ["depth", "score_refused", "runtime", "finding"])
+def test_a_journal_of_another_setting_starts_again(tmp_path: Path, setting: str) -> None:
+    """Each of them can change a row."""
+    whole = load(write_findings_bundle(tmp_path / "findings"))
+    model, other = whole.about("nodule"), whole.about("nodule")
+    changed: dict[str, Any] = {"depth": 12, "score_refused": True}
+    options = {name: value for name, value in changed.items() if name == setting}
+    if setting == "runtime":
+        other.runtime = OPENVINO
+    if setting == "finding":
+        other = whole.about("pneumonia")
+    with Journal(tmp_path / "out.csv", model, None) as journal:
+        list(journal.resume([]))
+        journal.append({"path": "0.png"}, None)
+    for note in (f"was made with another `{setting}`: starting again", ""):
+        with Journal(tmp_path / "out.csv", other, None, **options) as journal:
+            assert list(journal.resume(["0.png"])) == []
+            assert note in journal.note
 
 
 def test_two_runs_cannot_write_one_output(model: Model, tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ class Journal:
             **({} if depth is None else {"depth": depth}),
             **({"score_refused": True} if score_refused else {}),
             **({} if model.runtime == ONNX_RUNTIME else {"runtime": model.runtime}),
+            **({} if model.place is None else {"finding": model.labels[0]}),  # `Model.about`
         }
         self._file: BinaryIO
 
@@ -116,14 +117,9 @@ class Journal:
             return "is not a journal of this version"
         if header["model"] != self._header["model"]:
             return f"was made by another model ({header['model'][:12]})"
-        if header["heatmaps"] != self._header["heatmaps"]:
-            return "was made with another `heatmaps`"
-        if header.get("gatekeeper") != self._header["gatekeeper"]:
-            return "was made with another `gatekeeper`, or without one"
-        if header.get("score_refused") != self._header.get("score_refused"):
-            return "was made with another `score_refused`"
-        if header.get("depth") != self._header.get("depth"):
-            return "was made with another `depth`"
+        for name in {**self._header, **header}:
+            if header.get(name) != self._header.get(name):
+                return f"was made with another `{name}`" + (", or without one" if name == "gatekeeper" else "")
         return ""
 
 
