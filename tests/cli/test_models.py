@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bundles import card, write_bundle
+from bundles import card, write_bundle, write_findings_bundle
 from pneumoscope.bundle.card import read_card
 from pneumoscope.bundle.runtime import load
+from pneumoscope.bundle.verify import _problems
 from pneumoscope.cli.main import app
 from pneumoscope.core.files import sha256_of, write_json
 from pneumoscope.recipes.recipe import load_recipe
@@ -57,6 +60,18 @@ def test_verify_says_what_holds(bundle: Path) -> None:
     assert load(bundle).identity in done.stdout
     assert "never screened" in done.stdout
     assert len(json.loads(models("verify", bundle, "--json").stdout)["holds"]) == 4
+
+
+def test_verify_takes_a_multi_label_bundle(tmp_path: Path) -> None:
+    """Its probabilities are of one finding each, and do not add up to 1."""
+    folder = write_findings_bundle(tmp_path / "findings")
+    done = models("verify", folder)
+    assert done.exit_code == 0, done.stderr
+    model = load(folder)
+    output = model.run(np.full((64, 64), 0.5, np.float32))
+    for bad in (1.5, -0.5, np.nan):
+        answers = replace(output, probabilities=np.array([0.5, bad, 0.5], np.float32))
+        assert _problems(model, answers) == ["something else than one probability for each label"]
 
 
 def test_verify_refuses_evidence_about_another_bundle(bundle: Path) -> None:

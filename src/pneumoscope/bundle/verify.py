@@ -84,9 +84,11 @@ def verify(model: ModelInput = BUILTIN) -> list[str]:
 def _problems(model: Model, output: Output) -> list[str]:
     shape, heat = model.card.heatmap_size, output.heatmap
     problems = []
-    if output.probabilities.shape != (len(model.labels),) or output.probabilities.min() < 0:
+    probabilities = output.probabilities
+    # Written so that NaN fails too.
+    if probabilities.shape != (len(model.labels),) or not ((probabilities >= 0) & (probabilities <= 1 + 1e-6)).all():
         problems.append("something else than one probability for each label")
-    if not math.isclose(float(output.probabilities.sum()), 1, abs_tol=1e-4):
+    if not model.card.multilabel and not math.isclose(float(probabilities.sum()), 1, abs_tol=1e-4):
         problems.append("probabilities that do not add up to 1")
     if not math.isfinite(output.ood) or not np.isfinite(output.embedding).all():
         problems.append("an out-of-distribution score or embedding that is not a number")
