@@ -10,7 +10,7 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pneumoscope.core.arguments import argument
+from pneumoscope.core.arguments import argument, quote
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import data_folder
 
@@ -54,13 +54,16 @@ class DicomSettings:
                 unsaid, in the clear.
         """
         for title in (self.title, *(title for title, _ in self.peers)):
-            if not 1 <= len(title.strip()) <= LONGEST_TITLE or not title.isascii() or "\\" in title:
+            if title != title.strip() or not is_title(title):
                 raise UsageError(
-                    f"AE title `{title}`", "is none.", f"Give 1 to {LONGEST_TITLE} ASCII characters (PS3.5 6.2)."
+                    f"AE title {quote(title)}",
+                    "is none.",
+                    f"Give 1 to {LONGEST_TITLE} ASCII characters, none of them a control character or a backslash, "
+                    "without blanks at the ends (PS3.5 6.2).",
                 )
         for title, address in self.peers:
             try:
-                ipaddress.ip_address(address)
+                read_address(address)
             except ValueError as error:
                 raise UsageError(
                     f"peer `{title}@{address}`", "has no IP address.", f"Give it as {title}@192.0.2.7."
@@ -93,6 +96,21 @@ class DicomSettings:
 _LONGEST_QUIET = 24 * 3600.0
 LONGEST_TITLE = 16
 """Characters of an AE title (PS3.5 6.2)."""
+
+
+def is_title(title: str) -> bool:
+    """Return whether a text is an AE title, whose blanks at the ends mean nothing."""
+    return title.isascii() and title.isprintable() and 1 <= len(title.strip()) <= LONGEST_TITLE and "\\" not in title
+
+
+def read_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return an IP address; one of IPv4 that stands in one of IPv6 as itself, as a socket of both kinds shows it.
+
+    Raises:
+        ValueError: It is none.
+    """
+    address = ipaddress.ip_address(text)
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +264,6 @@ def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        return read_address(host.strip("[]")).is_loopback
     except ValueError:
         return False

@@ -275,6 +275,17 @@ def test_only_named_peers_may_send(settings: Settings, send: Callable[..., Any])
         assert len(client.get("/api/studies")["studies"]) == 1
 
 
+@pytest.mark.parametrize(("host", "address"), [("::", "127.0.0.1"), ("127.0.0.1", "::ffff:127.0.0.1")])
+def test_a_peer_of_ipv4_is_known_at_a_socket_of_both_kinds(
+    settings: Settings, send: Callable[..., Any], host: str, address: str
+) -> None:
+    """Such a socket gives its address as one of IPv6: ::ffff:127.0.0.1."""
+    if not socket.has_dualstack_ipv6():
+        pytest.skip("no IPv6 here")
+    with node(settings, host=host, in_the_clear=True, peers=(("CR1", address),)) as (_, at):
+        assert send(at, dicom()).returncode == 0
+
+
 def test_a_huge_object_ends_its_association(settings: Settings, send: Callable[..., Any]) -> None:
     from pneumoscope.imaging.golden_files.encode import dicom as encode
 
@@ -291,6 +302,9 @@ def test_a_huge_object_ends_its_association(settings: Settings, send: Callable[.
         ({"host": "0.0.0.0"}, "no peer is named"),
         ({"host": "0.0.0.0", "peers": (("CR1", "192.0.2.7"),)}, "in the clear"),
         ({"title": "A TITLE OF MORE THAN SIXTEEN"}, "1 to 16"),
+        ({"title": "A\nB"}, r"AE title 'A\\nB': is none.*control character"),
+        ({"title": "SIXTEEN LETTERS.  "}, "without blanks at the ends"),
+        ({"peers": (("CR1 ", "192.0.2.7"),)}, "without blanks at the ends"),  # it would never be recognised
         ({"peers": (("CR1", "modality.example"),)}, "no IP address"),
         ({"tls_key": Path("key.pem")}, "belong together"),
         ({"tls_peers": Path("ca.pem")}, "only with TLS"),

@@ -31,7 +31,7 @@ from pneumoscope.server.dicom.receiving.prior_receive import PriorReceiver
 from pneumoscope.server.dicom.receiving.receive import FAILED, NOT_AS_ANNOUNCED, Receipt, Receiver, Sender
 from pneumoscope.server.dicom.receiving.refused import RefusedContexts
 from pneumoscope.server.dicom.receiving.returned import RETURNED, ReturnedObjects
-from pneumoscope.server.settings import DicomSettings
+from pneumoscope.server.settings import DicomSettings, read_address
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -98,7 +98,7 @@ class DicomNode:
         self._priors = priors
         self._server: ThreadedAssociationServer | None = None
         self._refused_contexts = RefusedContexts()
-        self._peers = [(title, ipaddress.ip_address(address)) for title, address in settings.peers]
+        self._peers = [(title, read_address(address)) for title, address in settings.peers]
 
     @property
     def receiver(self) -> Receiver:
@@ -186,7 +186,7 @@ class DicomNode:
         association: Any = event.assoc
         request = association.requestor.primitive
         title = "" if request is None else str(request.calling_ae_title).strip()
-        if not self._is_known(title, ipaddress.ip_address(association.requestor.address)):
+        if not self._is_known(title, read_address(association.requestor.address)):
             words = "an association with %s was rejected: its peer, which calls itself %a, is not named"
             logging.getLogger(__name__).warning(words, association.requestor.address, title)
             # PS3.8 9.3.4: permanent, by the service user, the calling AE title is not recognised.

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, field_validator
 
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.frozen import Frozen
-from pneumoscope.server.settings import LONGEST_TITLE, is_loopback
+from pneumoscope.server.settings import LONGEST_TITLE, is_loopback, is_title
 
 
 def _printable(text: str) -> str:
@@ -47,11 +47,9 @@ class ArchiveAddress(Frozen):
     @field_validator("title", "calling")
     @classmethod
     def _is_title(cls, title: str | None) -> str | None:
-        if title is not None and not (
-            title.isascii() and title.isprintable() and 1 <= len(title.strip()) <= LONGEST_TITLE and "\\" not in title
-        ):
+        if title is not None and not is_title(title):
             raise ValueError(f"an AE title has 1 to {LONGEST_TITLE} ASCII characters and no backslash")
-        return title
+        return title and title.strip()
 
     def encryption(self) -> tuple[ssl.SSLContext, str] | None:
         """Return what pynetdicom needs to encrypt a connection; None: it is in the clear."""
