@@ -43,7 +43,7 @@ def _from_weights(model: Model) -> tuple[Runner, bool]:
     from pneumoscope.training.networks.weights import load_into, load_tensors
 
     recipe, card = load_recipe(str(model.folder / "recipe.yaml")), model.card
-    network: Any = build(recipe)
+    network: Any = build(recipe, starts=False)
     load_into(network, load_tensors(model.folder / "weights.safetensors"), str(model.folder))
     network.eval()
     if card.multilabel:

@@ -14,6 +14,7 @@ from pneumoscope.recipes.recipe import load_recipe, recipe_names, with_changes  
 from pneumoscope.recipes.settings import Head  # noqa: E402
 from pneumoscope.training.networks.build import build, count_parameters  # noqa: E402
 from pneumoscope.training.networks.heads import ClassifierHead  # noqa: E402
+from pneumoscope.training.networks.weights import load_into  # noqa: E402
 
 FLAGSHIP_BARE = ["network.pretrained=null"]
 
@@ -131,6 +132,21 @@ def test_absent_weights_are_never_replaced_by_random_ones() -> None:
     recipe = with_changes(load_recipe("mobilenetv2-flagship"), ["network.pretrained.file=absent.safetensors"])
     with pytest.raises(WeightsError, match=r"absent\.safetensors.*not found"):
         build(recipe)
+
+
+@pytest.mark.parametrize(
+    "pretrained", ["{file: absent.safetensors, mean: [0.5], std: [0.5], padding: same}", "imagenet"]
+)
+def test_trained_weights_need_no_starting_weights(pretrained: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate runs a bundle's own weights in torch, also where those are absent that its training began with."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    recipe = with_changes(load_recipe("mobilenetv2-flagship"), [f"network.pretrained={pretrained}"])
+    one, other = build(recipe, starts=False).eval(), build(recipe, starts=False).eval()
+    image = torch.rand(1, 1, 224, 224)
+    assert not torch.equal(one(image), other(image))
+    load_into(other, one.state_dict(), "trained")
+    torch.testing.assert_close(one(image), other(image))
+    assert (type(one.trunk.model.conv_stem).__name__ == "Conv2dSame") == (pretrained != "imagenet")
 
 
 def test_local_imagenet_weights_bring_their_normalisation_and_padding(shared: Path) -> None:

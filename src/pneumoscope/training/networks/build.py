@@ -103,7 +103,9 @@ class Classifier(nn.Module):
         return self.to_logits(self.head(self.features(image)))
 
 
-def _timm_trunk(network: Network, size: int, channels: int) -> tuple[nn.Module, tuple[float, ...], tuple[float, ...]]:
+def _timm_trunk(
+    network: Network, size: int, channels: int, *, starts: bool
+) -> tuple[nn.Module, tuple[float, ...], tuple[float, ...]]:
     """Return a timm trunk with its normalisation, which belongs to the weights, not to the recipe."""
     import timm
 
@@ -126,7 +128,8 @@ def _timm_trunk(network: Network, size: int, channels: int) -> tuple[nn.Module, 
         options["drop_path_rate"] = network.drop_path
     if local is not None and local.padding == "same":
         options["pad_type"] = "same"
-    if pretrained == "imagenet":
+    fetches = starts and pretrained == "imagenet"
+    if fetches:
         config = timm.get_pretrained_cfg(network.name)
         tagged = network.name if tag or config is None or not config.tag else f"{base}.{config.tag}"
         require_hub(tagged)
@@ -137,14 +140,14 @@ def _timm_trunk(network: Network, size: int, channels: int) -> tuple[nn.Module, 
     # Transformers fix their grid when they are built; convolutional networks do not take the option.
     for grid in grids:
         try:
-            model = timm.create_model(network.name, pretrained=pretrained == "imagenet", **options, **grid)
+            model = timm.create_model(network.name, pretrained=fetches, **options, **grid)
             break
         except TypeError:
             continue
         except (AssertionError, ValueError) as error:
             raise RecipeError(network.name, f"cannot be built for {size} x {size} pixels: {error}.") from error
         except Exception as error:  # the hub's client raises its own and requests' errors
-            if pretrained == "imagenet":
+            if fetches:
                 reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 raise missing_hub_error(tagged, reason) from error
             raise
@@ -152,7 +155,10 @@ def _timm_trunk(network: Network, size: int, channels: int) -> tuple[nn.Module, 
         raise RecipeError(network.name, f"cannot be built with {options}.", "Choose another backbone.")
     config = model.pretrained_cfg
     mean, std = tuple(config["mean"]), tuple(config["std"])
-    if local is not None:
+    if local is not None and not starts:
+        model.reset_classifier(0)
+        mean, std = local.mean, local.std
+    elif local is not None:
         classifier = config["classifier"]
         spare = (classifier,) if isinstance(classifier, str) else tuple(classifier)
         path = find_weights(local)
@@ -185,10 +191,14 @@ def _check_xrv(base: str, size: int, channels: int) -> None:
         )
 
 
-def build(recipe: Recipe) -> Classifier:
+def build(recipe: Recipe, *, starts: bool = True) -> Classifier:
     """Build the network of a recipe, with its starting weights.
 
     Parameters are drawn from torch's generator: seed it first (`torch.manual_seed`).
+
+    Args:
+        recipe: The recipe.
+        starts: Whether to load the starting weights; not where trained ones take their place.
 
     Raises:
         UsageError: No such network.
@@ -208,7 +218,7 @@ def build(recipe: Recipe) -> Classifier:
                 f"is for classic networks; {network.name} is timm's.",
                 "Use head.dropout, or network.drop_path.",
             )
-        trunk, mean, std = _timm_trunk(network, size, channels)
+        trunk, mean, std = _timm_trunk(network, size, channels, starts=starts)
         if network.pretrained is None:
             mean, std = recipe.input.mean, tuple(float(value) for value in recipe.input.std)
     try:
