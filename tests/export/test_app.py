@@ -46,6 +46,7 @@ def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     # The address in README.txt works without a connection: the service worker keeps that page, not the folder's own.
     (told,) = re.findall(r"http://127\.0\.0\.1:8000/(\S*)", (folder / "README.txt").read_text("utf-8"))
     assert told == "device.html"
+    assert app.POLICY in (folder / "README.txt").read_text("utf-8")
     # What the service worker keeps is there; the reading room is not.
     kept = re.findall(r'url:"([^"]+)"', (folder / "device-sw.js").read_text("utf-8"))
     assert told in kept and "index.html" not in kept

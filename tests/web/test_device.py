@@ -26,7 +26,7 @@ from PIL import Image
 from pneumoscope.bundle.runtime import SHIPPED, load
 from pneumoscope.data.phantoms.files import write_dicom, write_png
 from pneumoscope.data.phantoms.phantom import draw
-from pneumoscope.export.formats import FORMATS
+from pneumoscope.export.formats import FORMATS, app
 from pneumoscope.imaging.read import read
 from pneumoscope.workflows.export import export_bundle
 from web.axe import obstacles
@@ -150,18 +150,32 @@ def _phantom_files(folder: Path) -> dict[str, Path]:
     return files
 
 
+STATIC = """
+import functools, http.server, sys
+
+class Handler(http.server.SimpleHTTPRequestHandler):
+    def end_headers(self):
+        self.send_header("Content-Security-Policy", sys.argv[3])
+        super().end_headers()
+
+handler = functools.partial(Handler, directory=sys.argv[1])
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[2])), handler).serve_forever()
+"""
+"""Python's static web server, with a header."""
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The exported app on Python's static web server; its address."""
+    """The exported app below the root of a static web server, with the strictest policy that README.txt names."""
     place = tmp_path_factory.mktemp("app") / "folder"
     export_bundle(SHIPPED, "app", place)
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(place), str(port)]
+    command = [sys.executable, "-c", STATIC, str(place.parent), str(port), app.POLICY]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        url, end = f"http://127.0.0.1:{port}/", time.monotonic() + 30
+        url, end = f"http://127.0.0.1:{port}/{place.name}/", time.monotonic() + 30
         while True:
             try:
                 httpx.get(url, timeout=5).raise_for_status()

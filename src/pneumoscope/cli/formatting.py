@@ -41,7 +41,7 @@ def escape_markup(estimate: object) -> str:
 def print_conflicts(conflicts: Sequence[str]) -> None:
     """Print the first pictures that carry two labels."""
     if conflicts:
-        typer.echo(f"The same picture under different labels: {len(conflicts)}")
+        typer.echo(f"The same picture under different labels or findings: {len(conflicts)}")
         for line in conflicts[:SHOWN]:
             typer.echo(f"  {line}")
         if len(conflicts) > SHOWN:

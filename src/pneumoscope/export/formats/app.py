@@ -31,6 +31,12 @@ _INDEX = f"""<!doctype html>
 </html>
 """
 
+POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; worker-src 'self'; manifest-src 'self'"
+)
+"""The strictest policy with which the page works: the networks are WebAssembly, and pictures are drawn from memory."""
+
 _README = f"""Pneumoscope on this device
 {DISCLAIMER}
 
@@ -40,7 +46,8 @@ and then http://127.0.0.1:8000/{PAGE} in a browser. Keep that address: without a
 alone, and not the folder's own, which leads to it. Elsewhere the address must begin with https://, or the browser
 keeps nothing for use without a connection. No image leaves the browser.
 With the headers "Cross-Origin-Opener-Policy: same-origin" and "Cross-Origin-Embedder-Policy: require-corp" the networks
-use several threads.
+use several threads. A Content-Security-Policy must allow at least this:
+    {POLICY}
 The weights carry the licences of their training data (bundles/*/card.json); licences.md has those of the scripts.
 """
 
