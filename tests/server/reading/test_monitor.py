@@ -180,6 +180,16 @@ def test_it_reads_the_weeks_of_a_server(served: Client, settings: Settings) -> N
     assert "ALARM score" in lines
     assert "at most 1 of 52 weeks" in lines
     assert "no acceptance at this site" in lines
+    assert "Alarms in the newest complete week: score (median)." in lines
+    two = report.model_copy(update={"weeks": report.weeks[::-1], "alarm": False})
+    lines = "\n".join(render_monitor_lines(two))
+    assert "The newest complete week is not tested: each measure has fewer than 10 patients." in lines
+    assert "The last alarm is of the week of 2026-01-05: score (median)." in lines
+    quiet = report.weeks[1].measures[0].model_copy(update={"alarm": False})
+    calm = report.weeks[1].model_copy(update={"measures": (quiet,)})
+    lines = "\n".join(render_monitor_lines(report.model_copy(update={"weeks": (calm,), "alarm": False})))
+    assert "No alarm in the newest complete week." in lines
+    assert "last alarm" not in lines
     options = ["--home", str(settings.home), "--models", str(settings.models), "--weeks", "1", "--json"]
     run = CliRunner().invoke(app, ["monitor", "--model", model, *options])
     assert run.exit_code == 0, run.output

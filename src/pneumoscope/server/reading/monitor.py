@@ -408,10 +408,25 @@ def render_monitor_lines(report: MonitorReport) -> list[str]:
                 f"{measure.baseline_patients}; {p_value}"
             )
     lines += ["", *(f"! {TITLES[name]}: not watched, {why}" for name, why in report.not_measured.items())]
-    newest = report.weeks[-1]
-    lines.append(
-        f"Alarms in the newest complete week: {', '.join(measure.title for measure in newest.alarms)}."
-        if newest.alarms
-        else "No alarm in the newest complete week. That is no proof that nothing changed: small weeks show little."
+    return [*lines, *_conclude(report.weeks), report.disclaimer]
+
+
+def _conclude(weeks: Sequence[MonitorWeek]) -> list[str]:
+    """Return what the newest week says, and which earlier one had the last alarm where it has none itself."""
+    newest = weeks[-1]
+    if newest.alarms:
+        return [f"Alarms in the newest complete week: {_name_alarms(newest)}."]
+    if all(measure.p_value is None for measure in newest.measures):
+        lines = [f"The newest complete week is not tested: each measure has fewer than {LEAST_PATIENTS} patients."]
+    else:
+        lines = [
+            "No alarm in the newest complete week. That is no proof that nothing changed: small weeks show little."
+        ]
+    last = next((week for week in reversed(weeks) if week.alarms), None)
+    return (
+        lines if last is None else [*lines, f"The last alarm is of the week of {last.first_day}: {_name_alarms(last)}."]
     )
-    return [*lines, report.disclaimer]
+
+
+def _name_alarms(week: MonitorWeek) -> str:
+    return ", ".join(measure.title for measure in week.alarms)
