@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +92,9 @@ def test_a_set_without_one_readable_image_is_an_error(tmp_path: Path) -> None:
         _import(tmp_path, drop_unreadable=True)
 
 
-def _table(*rows: tuple[str, str | None, str]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=["source", "patient_id", "sha256"])
+def _table(*rows: tuple[str, str | None, str], names: Sequence[str] = ()) -> pd.DataFrame:
+    table = pd.DataFrame(rows, columns=["source", "patient_id", "sha256"])
+    return table.assign(image=list(names) or [f"{number}.png" for number in range(len(table))])
 
 
 def test_equal_patient_numbers_of_two_sources_are_two_patients() -> None:
@@ -104,6 +105,17 @@ def test_equal_patient_numbers_of_two_sources_are_two_patients() -> None:
 def test_patients_that_share_a_picture_become_one_group() -> None:
     table = _table(("a", "7", "1" * 64), ("a", "8", "2" * 64), ("b", None, "3" * 64), ("b", None, "4" * 64))
     assert group_names(table, [Pair(0, 2, 0.9), Pair(1, 2, 0.9)]) == ["patient:a/7"] * 3 + ["image:" + "4" * 16]
+
+
+def test_names_of_a_known_set_tell_its_patients_whatever_a_table_says() -> None:
+    """The check of patients across parts goes by these names too, and advises to form the groups again."""
+    rows = [("mine", number, digit * 64) for number, digit in zip("78", "12", strict=True)]
+    rows += [("mine", None, "3" * 64), ("other", "9", "4" * 64)]
+    names = ["00000165_001.png", "a/00000165_002.jpg", "00000166_000.png", "00000165_003.png"]
+    one = "patient:mine/7"
+    assert group_names(_table(*rows, names=names), []) == [one, one, "image:" + "3" * 16, one]
+    shared = _table(("ieee8023", "7", "1" * 64), ("mine", None, "2" * 64), names=["figure-1a.png", "x/figure-1a.jpg"])
+    assert group_names(shared, []) == ["patient:ieee8023/7"] * 2
 
 
 def test_two_copies_of_a_file_are_a_cluster_named_after_their_hash() -> None:

@@ -1,7 +1,8 @@
 """Groups: radiographs that must never be on two sides of a split, since they share a patient or a picture.
 
 A test image that was also a training image measures nothing. Groups are the transitive closure of all known links:
-patient numbers, identical files, and near-duplicates (``similarity.py``).
+patient numbers, also those in names that known sets give their files (``known_names.py``), identical files, and
+near-duplicates (``similarity.py``).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pneumoscope.data.known_names import find_shared_file_names, patient_in_name
 from pneumoscope.data.similarity import SAME, Pair
 
 if TYPE_CHECKING:
@@ -64,11 +66,12 @@ def group_names(table: pd.DataFrame, pairs: Iterable[Pair], together: Sequence[s
     """Return [N] the group of each row.
 
     Rows belong together if they share a patient, a file or a name in ``together``, or are near-duplicates; two patients
-    that share a picture become one group. A group has the name of its first patient, else it is a cluster or an image
-    named after the smallest of its SHA-256, so that the order of the rows does not matter.
+    that share a picture become one group. The patient may be one of a known set whose number the files' names keep. A
+    group has the name of its first patient, else it is a cluster or an image named after the smallest of its SHA-256,
+    so that the order of the rows does not matter.
 
     Args:
-        table: Columns ``source``, ``patient_id``, ``sha256``.
+        table: Columns ``image``, ``source``, ``patient_id``, ``sha256``.
         pairs: Near-duplicates, by position.
         together: [N] a name for rows that belong together for another reason, or None.
     """
@@ -81,7 +84,9 @@ def group_names(table: pd.DataFrame, pairs: Iterable[Pair], together: Sequence[s
     digest, digests = pd.factorize(table["sha256"], sort=True)
     other = pd.factorize(pd.Series(list(together), dtype=text))[0] if len(together) else np.full(count, -1)
     links = [np.array([(pair.first, pair.second) for pair in pairs], dtype=np.intp).reshape(-1, 2)]
-    links += [_link_equal(codes) for codes in (patient, digest, other)]
+    named = [patient_in_name(image) for image in table["image"].tolist()]
+    known_names = [pd.factorize(pd.Series(names, dtype=text))[0] for names in (named, find_shared_file_names(table))]
+    links += [_link_equal(codes) for codes in (patient, digest, other, *known_names)]
     root = find_component_roots(count, np.concatenate(links))
 
     # The smallest of each component, by the root's position; a code that no component has stays above all others.

@@ -17,7 +17,6 @@ from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.damage import find_altered, find_blank, find_unreadable
 from pneumoscope.data.checks.empty_parts import find_empty_parts
 from pneumoscope.data.checks.findings import CHECK_NAMES, Clear, Finding
-from pneumoscope.data.checks.identities import patient_in_name
 from pneumoscope.data.checks.label_probe import Guess
 from pneumoscope.data.checks.leaks import (
     find_copies_within,
@@ -28,6 +27,7 @@ from pneumoscope.data.checks.leaks import (
 )
 from pneumoscope.data.checks.metadata import _verdict, guess_label_from_metadata
 from pneumoscope.data.checks.shared_sources import find_known_ancestors, find_one_source_labels, find_shared_images
+from pneumoscope.data.known_names import patient_in_name
 from pneumoscope.stats.estimates import Estimate
 
 Build = Callable[..., CheckContext]

@@ -108,8 +108,8 @@ def find_patients_across_parts(context: CheckContext) -> Finding | Clear:
         severity="block",
         sentence=f"{format_count(len(divided), 'person')} ({format_count(images, 'image')}) "
         f"{'is' if len(divided) == 1 else 'are'} in two parts or more.",
-        what_to_do="Split again by whole groups: pneumoscope data split --again; merge the sets first if the person "
-        "is known through another set.",
+        what_to_do="Import again, or merge the sets again if the person is known through another set, so that a group "
+        "holds each person; then split by whole groups: pneumoscope data split --again.",
         cases=tuple(cases),
     )
 

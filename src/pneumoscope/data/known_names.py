@@ -1,0 +1,62 @@
+"""What a file's name tells of its patient: sets that copied from each other often keep the names of their files.
+
+With them they keep a patient's number. Only names that no other program gives count as an identity. ``IM-0001-0001`` is
+the name of DICOM viewers' exports, so that only pictures identify the healthy children of Kaggle's set.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pandas as pd
+
+_LAST_NIH_PATIENT = 30805  # ChestX-ray14 numbers its patients 1 to 30,805 (Wang 2017)
+
+
+class _Pattern(NamedTuple):
+    regex: re.Pattern[str]
+    name: Callable[[re.Match[str]], str | None]
+
+
+def _nih(match: re.Match[str]) -> str | None:
+    number = int(match[1])
+    return f"NIH patient {number}" if 1 <= number <= _LAST_NIH_PATIENT else None
+
+
+_PATTERNS = (
+    # Kermany 2018: person12_bacteria_46.jpeg. Bacteria and virus may count apart; see data/sources/kaggle_pneumonia.py.
+    _Pattern(re.compile(r"person(\d+)_(?:bacteria|virus)_\d+"), lambda m: f"Kaggle person {int(m[1])}"),
+    _Pattern(re.compile(r"(NORMAL2-IM-\d+)-\d+(?:-\d+)?"), lambda m: f"Kaggle {m[1]}"),
+    # Wang 2017: 00000165_001.png, patient and follow-up.
+    _Pattern(re.compile(r"(\d{8})_\d{3}"), _nih),
+)
+
+_NAMED_AFTER = ("ieee8023", "darwin")
+"""Sources whose file names other sets keep: Cohen's names are in V7's ``original_filename``."""
+
+
+def patient_in_name(image: str) -> str | None:
+    """Return the patient in a file's name, in the numbering of a known set; None if the name has none."""
+    stem = image.rpartition("/")[2].rpartition(".")[0]
+    for pattern in _PATTERNS:
+        if match := pattern.regex.fullmatch(stem):
+            return pattern.name(match)
+    return None
+
+
+def find_shared_file_names(table: pd.DataFrame) -> list[str | None]:
+    """Return [N] a name that an image shares with one of Cohen's set in another source, else None."""
+    if table["source"].nunique() < 2 or not table["source"].isin(_NAMED_AFTER).any():
+        return [None] * len(table)  # a million sets of names take their time
+    stems = [image.rpartition("/")[2].rpartition(".")[0].lower() for image in table["image"].tolist()]
+    sources: dict[str, set[str]] = {}
+    for stem, source in zip(stems, table["source"].tolist(), strict=True):
+        sources.setdefault(stem, set()).add(source)
+    shared = {
+        stem
+        for stem, holders in sources.items()
+        if len(holders) > 1 and len(stem) >= 6 and not holders.isdisjoint(_NAMED_AFTER)
+    }
+    return [f"ieee8023 file {stem}" if stem in shared else None for stem in stems]
