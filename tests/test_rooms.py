@@ -102,6 +102,7 @@ def test_imports_follow_the_order_of_rooms(module: str) -> None:
 
 SERVER_PARTS = (
     "errors",
+    "certificates",
     "settings",
     "process_limits",
     "processes",

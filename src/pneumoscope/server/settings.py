@@ -13,6 +13,7 @@ from pathlib import Path
 from pneumoscope.core.arguments import argument, quote
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import data_folder
+from pneumoscope.server.certificates import check_certificates
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
@@ -72,6 +73,7 @@ class DicomSettings:
             raise UsageError("the certificate of the DICOM node", "and its key belong together.", "Give both.")
         if self.tls_peers is not None and self.tls_certificate is None:
             raise UsageError("the peers' certificates", "are checked only with TLS.", "Give a certificate and its key.")
+        check_certificates(self.tls_certificate, self.tls_key, self.tls_peers)
         if not 0 <= self.quiet_seconds <= _LONGEST_QUIET:
             raise UsageError(
                 argument("dicom_quiet_seconds", self.quiet_seconds),
@@ -234,6 +236,7 @@ class Settings:
             )
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise UsageError("`tls_certificate`", "and `tls_key` belong together.", "Give both or neither.")
+        check_certificates(self.tls_certificate, self.tls_key)
         if self.proxy == "*":
             raise UsageError(
                 argument("proxy", "*"),

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, field_validator
 
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.frozen import Frozen
+from pneumoscope.server.certificates import check_certificates
 from pneumoscope.server.settings import LONGEST_TITLE, is_loopback, is_title
 
 
@@ -79,6 +80,10 @@ def check_address(where: str, address: ArchiveAddress) -> None:
         for file in (tls.authorities, tls.certificate, tls.key):
             if file is not None and not file.is_file():
                 raise UsageError(f"{where}.tls", f"names {file}, which is no file.", "Correct the path.")
+        try:
+            check_certificates(tls.certificate, tls.key, tls.authorities)
+        except UsageError as error:
+            raise UsageError(f"{where}.tls: {error.thing}", error.problem, error.way_out) from error
     elif not is_loopback(address.host) and not address.in_the_clear:
         raise UsageError(
             where,
