@@ -11,7 +11,7 @@ import { ProblemNote } from "../../components/problem";
 import { ScrollArea } from "../../components/scroll-area";
 import { formatNumber, labelName, language, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
-import { listMeasures, type MeasureSeries, sparkline } from "./monitor-series";
+import { concludeWeeks, listMeasures, type MeasureSeries, sparkline } from "./monitor-series";
 import "./models.css";
 
 type Report = components["schemas"]["MonitorReport"];
@@ -124,6 +124,7 @@ function NumberSelect({ label, values, value }: { label: string; values: number[
 function MonitorWeeks({ report }: { report: Report }) {
   const newest = report.weeks.at(-1);
   const alarms = newest?.measures.filter((one) => one.alarm) ?? [];
+  const { isUntested, lastAlarm } = concludeWeeks(report.weeks);
   const series = listMeasures(report.weeks);
   const fromCard = report.baseline === "card";
   const values = { level: formatNumber(report.level, 4), n: formatNumber(report.false_alarms_per_year, 0) };
@@ -136,8 +137,14 @@ function MonitorWeeks({ report }: { report: Report }) {
       )}
       <p class={alarms.length > 0 ? "problem" : "monitor-calm"} role="status">
         {alarms.length > 0
-          ? t("monitor.alarm", { measures: alarms.map((one) => measureTitle(one.name)).join(", ") })
-          : t("monitor.no-alarm")}
+          ? t("monitor.alarm", { measures: nameMeasures(alarms) })
+          : t(isUntested ? "monitor.newest-untested" : "monitor.no-alarm")}{" "}
+        {alarms.length === 0 &&
+          lastAlarm &&
+          t("monitor.last-alarm", {
+            day: formatDay(lastAlarm.first_day),
+            measures: nameMeasures(lastAlarm.measures.filter((one) => one.alarm)),
+          })}
       </p>
       <p class="small soft">
         {t("monitor.rule", values)} {t(fromCard ? "monitor.base-card" : "monitor.base-acceptance")}{" "}
@@ -225,6 +232,10 @@ function MeasureCell({ measure }: { measure: Measure }) {
       </span>
     </>
   );
+}
+
+function nameMeasures(measures: readonly Measure[]): string {
+  return measures.map((one) => measureTitle(one.name)).join(", ");
 }
 
 function measureTitle(name: string): string {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { listMeasures, sparkline } from "./monitor-series";
+import { concludeWeeks, listMeasures, sparkline } from "./monitor-series";
 
 const measure = (name: string, now: number | null, alarm = false) => ({
   name,
@@ -23,4 +23,16 @@ test("each measure becomes a series over the weeks, and a week without patients 
   // The lowest value is at the bottom of the box of 40 (y = 37), the highest at its top (y = 3).
   expect(sparkline(series)).toEqual({ line: "M2 37M98 3", baseline: 37, dots: [[98, 3]] });
   expect(listMeasures([])).toEqual([]);
+});
+
+test("a week that is not tested is no week without an alarm, and the last alarm is found", () => {
+  const week = (day: number, alarm: boolean, p: number | null) => ({
+    first_day: `2026-01-0${day}`,
+    patients: 20,
+    measures: [{ ...measure("scores", 0.5, alarm), p_value: p }],
+  });
+  const weeks = [week(1, true, 0.001), week(2, true, 0.002), week(3, false, null)];
+  expect(concludeWeeks(weeks).isUntested).toBe(true);
+  expect(concludeWeeks(weeks).lastAlarm?.first_day).toBe("2026-01-02");
+  expect(concludeWeeks([week(1, false, 0.4)])).toEqual({ isUntested: false, lastAlarm: undefined });
 });

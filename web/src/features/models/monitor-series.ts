@@ -50,3 +50,12 @@ export function sparkline({ before, points }: MeasureSeries): {
   });
   return { line, baseline: toY(before), dots };
 }
+
+/** Return whether no measure of a week is tested, and the newest week with an alarm, where there is one. */
+export function concludeWeeks(weeks: readonly Week[]): { isUntested: boolean; lastAlarm: Week | undefined } {
+  const newest = weeks.at(-1);
+  return {
+    isUntested: newest?.measures.every((one) => one.p_value === null) ?? true,
+    lastAlarm: weeks.findLast((week) => week.measures.some((one) => one.alarm)),
+  };
+}
