@@ -21,8 +21,9 @@ class Counter:
 
     identity = "0" * 64
 
-    def __init__(self) -> None:
+    def __init__(self, place: int | None = None) -> None:
         self.questions = 0
+        self.place = place
 
     def probabilities(self, pixels: np.ndarray[Any, Any]) -> list[float]:
         self.questions += 1
@@ -65,6 +66,15 @@ def test_other_pixels_outlines_labels_and_groups_are_asked_again(other: AuditSet
     ask(model, image_set(), tmp_path)
     assert ask(model, other, tmp_path) == pytest.approx([other.images[0].pixels.mean()] * 2)
     assert model.questions == 4
+
+
+def test_the_answers_about_another_finding_are_asked_again(tmp_path: Path) -> None:
+    """One graph answers about all findings; two of them may be present in the same images."""
+    models = [Counter(), Counter(0), Counter(1)]
+    for model in models:
+        for _ in range(2):
+            ask(model, image_set(), tmp_path)
+    assert [model.questions for model in models] == [2, 2, 2]
 
 
 def test_a_cut_file_of_answers_is_asked_again(tmp_path: Path) -> None:

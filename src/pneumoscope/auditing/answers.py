@@ -52,6 +52,8 @@ class AnswerStore:
         self._ask, self._folder, self._engine = _Ask(model), folder, engine
         # A model may have the outlines of the lungs graph as a second input.
         self._key = f"{_VERSION} {model.identity} {builtin_lungs().identity} {_hash_of(images)}"
+        if model.place is not None:  # `Model.about`: the graph gives the answers to other findings, too
+            self._key += f" {model.place}"
 
     def scores(
         self, name: str, change: Change, places: NDArray[np.intp], advance: Callable[[int], None]
