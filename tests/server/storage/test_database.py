@@ -117,6 +117,16 @@ def test_an_empty_database_on_postgresql_does_not_take_a_folder_with_pixels(sett
         open_store(replace(settings, database=postgres))
 
 
+def test_servers_of_an_empty_database_on_postgresql_share_one_folder(
+    settings: Settings, tmp_path: Path, postgres: str
+) -> None:
+    first = replace(settings, database=postgres)
+    open_store(first).close()
+    open_store(first).close()
+    with pytest.raises(UsageError, match="does not hold the pixels of this database"):
+        open_store(replace(first, home=tmp_path / "other", secret=first.secret_file))
+
+
 def test_an_address_whose_port_is_no_number_is_refused(settings: Settings) -> None:
     with pytest.raises(UsageError, match="is not an address"):
         open_store(replace(settings, database="postgresql://tester:secret@localhost:port/x"))

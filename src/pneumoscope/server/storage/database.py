@@ -338,7 +338,9 @@ def _check_same_store(store: Store) -> None:
                 str(store.settings.files), "belongs to another database.", "Servers of one database share one folder."
             )
         if not marker.is_file():
-            if session.scalar(select(Image.id).limit(1)) is not None:
+            # Two servers of one empty database would each go on with a folder of their own, and lack half of the files.
+            is_another = store.is_postgres and fingerprint is not None
+            if is_another or session.scalar(select(Image.id).limit(1)) is not None:
                 raise UsageError(
                     str(store.settings.files),
                     "does not hold the pixels of this database.",
