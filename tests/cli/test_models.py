@@ -74,6 +74,16 @@ def test_verify_takes_a_multi_label_bundle(tmp_path: Path) -> None:
         assert _problems(model, answers) == ["something else than one probability for each label"]
 
 
+def test_verify_refuses_the_words_of_another_bundle(bundle: Path) -> None:
+    line = "| Identity (SHA-256 of card.json) | `{}` |"
+    (bundle / "CARD.md").write_text(line.format(load(bundle).identity))
+    assert "CARD.md names this bundle" in models("verify", bundle).stdout
+    (bundle / "CARD.md").write_text(line.format("0123456789ab" + 52 * "0"))
+    done = models("verify", bundle)
+    assert done.exit_code == 1
+    assert "CARD.md: describes the bundle 0123456789ab" in done.stderr
+
+
 def test_verify_refuses_evidence_about_another_bundle(bundle: Path) -> None:
     write_json(bundle / "evidence" / "audit.json", {"bundle": "f" * 64})
     done = models("verify", bundle)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from pneumoscope.recipes.recipe import load_recipe
 
 SIZES = ((64, 64), (256, 256), (299, 299), (1000, 720), (331, 1024))
 """Rows and columns of the drawn images that the graph is run on."""
+
+_IDENTITY = re.compile(r"SHA-256 of card\.json\) \| `([0-9a-f]{64})`")
+"""The line of CARD.md that names its bundle."""
 
 EXPORT_AGAIN = "Export or fetch the bundle again."
 
@@ -51,6 +55,16 @@ def verify(model: ModelInput = BUILTIN) -> list[str]:
         f"({model.card.model_sha256[:12]}).",
         f"The graph runs on images of {len(SIZES)} sizes, and its answers are what the card promises.",
     ]
+    text = model.folder / "CARD.md"
+    if text.is_file():
+        line = _IDENTITY.search(text.read_text(encoding="utf-8", errors="replace"))
+        if line and line[1] != model.identity:
+            raise BundleError(
+                str(text),
+                f"describes the bundle {line[1][:12]}, and this is {model.identity[:12]}.",
+                f"Do not read it. {EXPORT_AGAIN}",
+            )
+        sentences += ["CARD.md names this bundle; no hash covers its other words."] if line else []
     recipe = model.folder / "recipe.yaml"
     if recipe.is_file():
         digest = load_recipe(str(recipe)).hash()
