@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,8 +98,27 @@ def test_ort_is_the_format_of_onnx_runtime_and_answers_the_same(tmp_path: Path) 
 
 @pytest.fixture(scope="module")
 def quantised(phantom_set: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch
+
+    from pneumoscope.export import learned_ranges
+
     folder = tmp_path_factory.mktemp("int8") / "covid-int8"
-    export_bundle("covid", "int8", folder, data=phantom_set, part="all", images=10)
+    learn, threads, before = learned_ranges._difference, set(), torch.get_num_threads()
+
+    def watch(*arguments: Any) -> Any:
+        threads.add(torch.get_num_threads())
+        return learn(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(learned_ranges, "_difference", watch)
+        torch.set_num_threads(2)
+        try:
+            export_bundle("covid", "int8", folder, data=phantom_set, part="all", images=10)
+            after = torch.get_num_threads()
+        finally:
+            torch.set_num_threads(before)
+    # Beside other programs two threads take five times the processor time of one; see `learned_ranges`.
+    assert (threads, after) == ({1}, 2)
     return folder
 
 

@@ -9,6 +9,7 @@ weights stay as they are, and the scales alone are learned, one number for each 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,7 +116,7 @@ def learn_ranges(
     order = np.random.default_rng(seed).permutation(len(examples))
     batches = [order[first : first + BATCH] for first in range(0, len(order), BATCH)]
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, len(batches))
-    with callbacks.counting("learning the ranges", len(order)) as advance:
+    with _one_thread(), callbacks.counting("learning the ranges", len(order)) as advance:
         for batch in batches:
             optimizer.zero_grad()
             for number in batch:
@@ -129,6 +130,21 @@ def learn_ranges(
                     value.clamp_(max=start[scale])
             advance(len(batch))
     _store(graph, {scale: float(value.detach().exp()) for scale, value in learned.items()})
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch use one thread.
+
+    An image alone is too little work for two: they wait for each other at each of some 400 operators, and while other
+    programs run, that takes five times the processor time (docs/results.md).
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _answer(parent: Model, images: Iterator[NDArray[np.float32]], head: Any | None, name: str) -> Iterator[_Example]:
