@@ -127,6 +127,42 @@ def test_drawn_images_are_no_evidence(bundle: Path, manifest: Manifest) -> None:
     assert not evidence.read(bundle, load(bundle).identity)
 
 
+def _write_opposite(folder: Path, parent: Model) -> Path:
+    """Write a bundle that was made of another one and answers the opposite."""
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.load(write_bundle(folder, parent.labels) / "model.onnx")
+    for tensor in graph.graph.initializer:
+        if tensor.name in ("weights", "bias"):
+            tensor.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(tensor), tensor.name))
+    onnx.save(graph, folder / "model.onnx")
+    made = card(folder / "model.onnx", parent.labels, derived_from=parent.identity)
+    (folder / "card.json").write_text(made.to_json(), "utf-8")
+    return folder
+
+
+def test_an_8_bit_bundle_past_its_limit_is_evidence_about_itself_alone(
+    tmp_path: Path, manifest: Manifest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engines that ran the parent are within their limits, and the parent's evidence says so."""
+    monkeypatch.setenv("PNEUMOSCOPE_HOME", str(tmp_path / "home"))
+    names = {name: name.replace("synthetic", "hospital") for name in manifest.roots}
+    table = manifest.table.assign(source=manifest.table["source"].map(names).astype(manifest.table["source"].dtype))
+    real = Manifest(table, {names[name]: root for name, root in manifest.roots.items()})
+    parent = load(write_bundle(tmp_path / "parent", ("covid-19", "normal")))
+    small = load(_write_opposite(tmp_path / "small", parent))
+    file = browser_file(tmp_path / "run.json", parent, real)
+    result = certify(parent, real, int8=small.folder, browser=file, part="all")
+    assert not result.passed
+    [about_parent], [about_small] = (
+        [fact for _, fact in evidence.read(model.folder, model.identity)] for model in (parent, small)
+    )
+    assert (about_parent.passed, about_small.passed) == (True, False)
+    assert {one.engine for one in about_parent.engines} >= {"browser"}
+    assert "int8" not in {one.engine for one in about_parent.engines} | about_parent.not_run.keys()
+    assert [one.engine for one in about_small.engines] == ["int8"]
+    assert about_parent.derived == about_small.derived == small.identity
+
+
 def test_torch_and_openvino_agree_with_onnx_runtime(bundle: Path, manifest: Manifest) -> None:
     pytest.importorskip("torch")
     result = certify(bundle, manifest, part="all")

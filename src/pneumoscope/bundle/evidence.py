@@ -194,11 +194,13 @@ class CertificateFact(Fact):
 
     kind: Literal["certificate"] = "certificate"
     time: str = Field(description="UTC, ISO 8601")
-    passed: bool = Field(description="whether every engine that ran is within its limits")
+    passed: bool = Field(description="whether each of ``engines`` is within its limits")
     part: str
     data: str = Field(description="hash of the images and labels that were used")
     images: int
-    engines: tuple[EngineFigures, ...]
+    engines: tuple[EngineFigures, ...] = Field(
+        description="those that ran this bundle; facts of before 2026-12 have its 8-bit bundle among them"
+    )
     not_run: dict[str, str] = Field(default_factory=dict, description="engine -> why it did not run")
     derived: str = Field(default="", description="identity of the 8-bit bundle, where one was compared")
     command: str

@@ -37,6 +37,8 @@ from pneumoscope.workflows.torch_answers import open_torch
 
 LEAST_IMAGES = 40
 JSON, PAGE, IMAGES = "certificate.json", "certificate.html", "images.csv"
+INT8 = "int8"
+"""The engine that runs an 8-bit bundle, which is a bundle of its own."""
 
 
 @check_arguments
@@ -72,7 +74,8 @@ def certify(
         images: Most images, 40 or more; they are drawn at random.
         roots: Source -> folder, where a source has moved since the manifest was written.
         seed: Decides which images.
-        keep_evidence: Add the certificate to the evidence about the bundle, and about the 8-bit one.
+        keep_evidence: Add the certificate to the evidence: what torch, OpenVINO and a browser answered to that about
+            the bundle, and what the 8-bit bundle answered to that about the 8-bit one.
         command: How it was asked for, for the record.
         callbacks: Receive the progress.
 
@@ -325,22 +328,28 @@ def _write_images(path: Path, rows: Manifest, hashes: list[str]) -> None:
 
 
 def _keep(result: Certificate, model: Model, small: Model | None, rows: Manifest, callbacks: Callbacks) -> None:
-    """Add the certificate to the evidence; drawn images are never evidence."""
+    """Add the certificate to the evidence; drawn images are never evidence.
+
+    A fact is about one identity. What an 8-bit bundle answers is a fact about that bundle and not about its parent,
+    which the other engines ran.
+    """
     if rows.table["source"].str.startswith("synthetic").any():
         callbacks.message("No evidence about this model is kept: some of the images are drawn.")
         return
-    for one in (model, small):
-        if one is None:
+    of_small = tuple(one for one in result.engines if one.engine == INT8)
+    others = tuple(one for one in result.engines if one.engine != INT8)
+    for one, engines in ((model, others), (small, of_small)):
+        if one is None or not engines:  # nothing but the reference ran: that is no evidence
             continue
         fact = CertificateFact(
             bundle=one.identity,
             time=result.created,
-            passed=result.passed,
+            passed=all(engine.holds for engine in engines),
             part=result.part,
             data=result.data,
             images=result.images,
-            engines=result.engines,
-            not_run=result.not_run,
+            engines=engines,
+            not_run={} if one is small else {name: why for name, why in result.not_run.items() if name != INT8},
             derived="" if small is None else small.identity,
             command=result.command,
         )
