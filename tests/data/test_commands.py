@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,28 @@ def test_import_reports_the_images_and_the_dropped_files_with_reasons(folder: Pa
     report = _json(*words)
     assert report["kept"] == {"normal": 20, "pneumonia": 10}
     assert report["dropped_files"] == [{"file": "about.txt", "reason": "not an image by its name (*.txt)"}]
+
+
+def test_split_keeps_the_persons_together_whom_the_names_of_files_tell(tmp_path: Path, draw: Draw) -> None:
+    """NIH's files in class folders have no patient number; `data check` finds their persons by name, so does the split.
+
+    A manifest of before has a group for each image: `--again` is the way out that the check names.
+    """
+    for number in range(24):
+        name = f"{100 + number // 3:08d}_{number % 3:03d}.png"
+        draw(tmp_path / f"set/{'pneumonia' if number % 2 else 'normal'}/{name}", number, 64)
+    path = tmp_path / "m.parquet"
+    _run("import", "folder", tmp_path / "set", "-o", path)
+    new = read_manifest(path)
+    assert new.table.group.nunique() == 8
+    replace(new, table=new.table.assign(group="image:" + new.table.sha256.str[:16])).write(path)
+    assert "24 groups were joined: by the names of their files they show the same persons." in _run(
+        "split", path, "--test", ".25", "--validation", ".25"
+    )
+    divided = read_manifest(path)
+    assert divided.table.groupby(divided.table.image.str[-16:-8])["split"].nunique().eq(1).all()
+    assert "24 joined" in divided.notes[-2]
+    assert "joined" not in _run("split", path, "--again")
 
 
 def test_import_takes_the_columns_of_a_table_by_option(folder: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from pneumoscope.cli import main
 from pneumoscope.core.errors import ImageError, ManifestError
 from pneumoscope.core.files import sha256_of
-from pneumoscope.data.grouping import group_names
+from pneumoscope.data.grouping import group_names, join_known_persons
 from pneumoscope.data.importing import ImportReport, import_source
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.similarity import Pair
@@ -95,6 +95,23 @@ def test_a_set_without_one_readable_image_is_an_error(tmp_path: Path) -> None:
 def _table(*rows: tuple[str, str | None, str], names: Sequence[str] = ()) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=["source", "patient_id", "sha256"])
     return table.assign(image=list(names) or [f"{number}.png" for number in range(len(table))])
+
+
+def test_images_whose_names_tell_one_person_are_one_group() -> None:
+    """NIH names its files by patient: copies of them in class folders have no patient number, and are still his."""
+    table = _table(("mine", None, "1" * 64), ("mine", None, "2" * 64), ("nih", "165", "3" * 64), ("b", None, "4" * 64))
+    table["image"] = ["a/00000165_001.png", "a/00000166_000.png", "00000165_004.png", "00000165.png"]
+    assert group_names(table, []) == ["patient:nih/165", "image:" + "2" * 16, "patient:nih/165", "image:" + "4" * 16]
+
+
+def test_groups_of_before_are_joined_by_names_and_the_others_keep_their_names() -> None:
+    table = _table(*(("mine", None, digit * 64) for digit in "1234"))
+    table["image"] = ["00000165_001.png", "x.png", "00000165_002.png", "y.png"]
+    table["group"] = ["image:a", "cluster:gone", "image:b", "image:" + "4" * 16]
+    joined, count = join_known_persons(table)
+    assert joined["group"].tolist() == ["cluster:" + "1" * 16, "cluster:gone", "cluster:" + "1" * 16, "image:" + "4" * 16]
+    assert count == 2
+    assert join_known_persons(joined)[1] == 0
 
 
 def test_equal_patient_numbers_of_two_sources_are_two_patients() -> None:

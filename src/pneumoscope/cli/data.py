@@ -86,12 +86,15 @@ def split(
                 "manifest": str(target),
                 "left_out": report.left_out,
                 "warnings": list(report.warnings),
+                **({"joined_groups": report.joined} if report.joined else {}),
                 **dropped,
                 **facts,
             }
         )
         return
     _print_counts(facts)
+    if report.joined:
+        typer.echo(f"{report.joined:,} groups were joined: by the names of their files they show the same persons.")
     if drop_conflicts:
         typer.echo(f"Left out, since one picture carries two labels: {format_count(len(report.conflicts), 'image')}.")
     if balance is not None:

@@ -1,8 +1,7 @@
 """Groups: radiographs that must never be on two sides of a split, since they share a patient or a picture.
 
 A test image that was also a training image measures nothing. Groups are the transitive closure of all known links:
-patient numbers, also those in names that known sets give their files (``known_names.py``), identical files, and
-near-duplicates (``similarity.py``).
+patient numbers, identical files, and near-duplicates (``similarity.py``).
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pneumoscope.data.known_names import find_shared_file_names, patient_in_name
+from pneumoscope.data.known_names import find_links_by_file_name
 from pneumoscope.data.similarity import SAME, Pair
 
 if TYPE_CHECKING:
@@ -65,13 +64,13 @@ def plausible_pairs(table: pd.DataFrame, pairs: Iterable[Pair]) -> list[Pair]:
 def group_names(table: pd.DataFrame, pairs: Iterable[Pair], together: Sequence[str | None] = ()) -> list[str]:
     """Return [N] the group of each row.
 
-    Rows belong together if they share a patient, a file or a name in ``together``, or are near-duplicates; two patients
-    that share a picture become one group. The patient may be one of a known set whose number the files' names keep. A
-    group has the name of its first patient, else it is a cluster or an image named after the smallest of its SHA-256,
-    so that the order of the rows does not matter.
+    Rows belong together if they share a patient, a file or a name in ``together``, are near-duplicates, or if their
+    files' names tell one person (`known_names`); two patients that share a picture become one group. A group has the
+    name of its first patient, else it is a cluster or an image named after the smallest of its SHA-256, so that the
+    order of the rows does not matter.
 
     Args:
-        table: Columns ``image``, ``source``, ``patient_id``, ``sha256``.
+        table: Columns ``source``, ``patient_id``, ``image``, ``sha256``.
         pairs: Near-duplicates, by position.
         together: [N] a name for rows that belong together for another reason, or None.
     """
@@ -84,9 +83,9 @@ def group_names(table: pd.DataFrame, pairs: Iterable[Pair], together: Sequence[s
     digest, digests = pd.factorize(table["sha256"], sort=True)
     other = pd.factorize(pd.Series(list(together), dtype=text))[0] if len(together) else np.full(count, -1)
     links = [np.array([(pair.first, pair.second) for pair in pairs], dtype=np.intp).reshape(-1, 2)]
-    named = [patient_in_name(image) for image in table["image"].tolist()]
-    known_names = [pd.factorize(pd.Series(names, dtype=text))[0] for names in (named, find_shared_file_names(table))]
-    links += [_link_equal(codes) for codes in (patient, digest, other, *known_names)]
+    links += [_link_equal(codes) for codes in (patient, digest, other)]
+    by_name = [(one, two) for one, two, _ in find_links_by_file_name(table)]
+    links.append(np.array(by_name, dtype=np.intp).reshape(-1, 2))
     root = find_component_roots(count, np.concatenate(links))
 
     # The smallest of each component, by the root's position; a code that no component has stays above all others.
@@ -104,6 +103,29 @@ def group_names(table: pd.DataFrame, pairs: Iterable[Pair], together: Sequence[s
             names[place] = f"{kind}:{digests[first_digest[place]][:16]}"
     groups: list[str] = names[root].tolist()
     return groups
+
+
+def join_known_persons(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Return the table with groups joined where the names of files tell one person, and how many groups were joined.
+
+    Manifests of before these names were looked at have such persons in several groups.
+
+    Args:
+        table: Columns ``source``, ``patient_id``, ``image``, ``sha256``, ``group``.
+    """
+    import pandas as pd
+
+    before = [str(name) for name in table["group"].tolist()]
+    if all(before[one] == before[two] for one, two, _ in find_links_by_file_name(table)):
+        return table, 0
+    after = group_names(table, [], before)
+    members: dict[str, set[str]] = {}
+    for old, new in zip(before, after, strict=True):
+        members.setdefault(new, set()).add(old)
+    # A group that was not joined keeps its name: it may be that of a row which is no longer there.
+    names = [new if len(members[new]) > 1 else old for old, new in zip(before, after, strict=True)]
+    joined = table.assign(group=pd.array(names, dtype=table["group"].dtype))
+    return joined, sum(len(old) for old in members.values() if len(old) > 1)
 
 
 def _link_equal(codes: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -1,16 +1,19 @@
-"""What a file's name tells of its patient: sets that copied from each other often keep the names of their files.
+"""The patient of an image, as far as its file's name tells, across sets that copied from each other.
 
-With them they keep a patient's number. Only names that no other program gives count as an identity. ``IM-0001-0001`` is
-the name of DICOM viewers' exports, so that only pictures identify the healthy children of Kaggle's set.
+A set that was compiled from others often keeps their file names, and with them a patient's number. Only names that no
+other program gives count as an identity. ``IM-0001-0001`` is the name of DICOM viewers' exports, so that only pictures
+identify the healthy children of Kaggle's set.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LAST_NIH_PATIENT = 30805  # ChestX-ray14 numbers its patients 1 to 30,805 (Wang 2017)
 
@@ -60,3 +63,34 @@ def find_shared_file_names(table: pd.DataFrame) -> list[str | None]:
         if len(holders) > 1 and len(stem) >= 6 and not holders.isdisjoint(_NAMED_AFTER)
     }
     return [f"ieee8023 file {stem}" if stem in shared else None for stem in stems]
+
+
+def find_links_by_name(table: pd.DataFrame) -> list[tuple[int, int, str]]:
+    """Return the rows that a patient's number or a name of a known set links: two positions and the reason.
+
+    Args:
+        table: Columns ``source``, ``patient_id``, ``image``.
+    """
+    numbers = [
+        f"patient {patient} of {source}" if isinstance(patient, str) else None
+        for source, patient in zip(table["source"].tolist(), table["patient_id"].tolist(), strict=True)
+    ]
+    return [*_link_equal(numbers), *find_links_by_file_name(table)]
+
+
+def find_links_by_file_name(table: pd.DataFrame) -> list[tuple[int, int, str]]:
+    """Return the rows that a name of a known set links, as `find_links_by_name` does.
+
+    Args:
+        table: Columns ``source``, ``image``.
+    """
+    patients = [patient_in_name(image) for image in table["image"].tolist()]
+    return [*_link_equal(patients), *_link_equal(find_shared_file_names(table))]
+
+
+def _link_equal(names: Sequence[str | None]) -> list[tuple[int, int, str]]:
+    rows: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        if name is not None:
+            rows.setdefault(name, []).append(row)
+    return [(one, two, name) for name, places in rows.items() for one, two in pairwise(places)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -21,6 +21,7 @@ from pneumoscope.data import merge as merging
 from pneumoscope.data.cells import RULES
 from pneumoscope.data.conflicts import conflict_images
 from pneumoscope.data.conflicts import drop_conflicts as without_conflicts
+from pneumoscope.data.grouping import join_known_persons
 from pneumoscope.data.importing import ImportReport, import_source
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.merge import MergeReport
@@ -222,11 +223,13 @@ class SplitReport:
         left_out: Label -> images of the training part that are in no part, for balance; empty without ``balance``.
         conflicts: Images that lost their row, since one picture carries two labels (``source/image``).
         warnings: A sentence for each part without images, or without images of a label or with a finding.
+        joined: Groups that became one with another, since the names of their files tell one person.
     """
 
     left_out: Mapping[str, int]
     conflicts: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    joined: int = 0
 
 
 SHARES = {"test": 0.2, "validation": 0.1, "calibration": 0.1}
@@ -251,6 +254,8 @@ def split(
     callbacks: Callbacks = SILENT,
 ) -> tuple[Manifest, SplitReport]:
     """Divide a manifest into parts by whole groups, stratified by label, source and finding.
+
+    Groups whose files' names tell one person, in the numbering of a known public set, are joined first.
 
     Without ``output`` the result is returned and nothing is written: the manifest's file keeps its parts.
 
@@ -299,6 +304,10 @@ def split(
         with task_starter(callbacks) as progress:
             remaining, findings = without_conflicts(manifest, progress)
         conflicts, manifest = tuple(conflict_images(manifest, findings)), remaining
+    table, joined = join_known_persons(manifest.table)
+    if joined:
+        note = f"groups: {joined} joined, since names of files tell one person"
+        manifest = replace(manifest, table=table, notes=(*manifest.notes, note))
     manifest = assign_parts(manifest, shares, seed)
     left_out: dict[str, int] = {}
     if balance is not None:
@@ -309,7 +318,7 @@ def split(
         raise CheckRefusedError("split", " ".join(warnings), "Nothing was written. Without `strict` it would be.")
     if output is not None:
         manifest.write(output)
-    return manifest, SplitReport(left_out, conflicts, warnings)
+    return manifest, SplitReport(left_out, conflicts, warnings, joined)
 
 
 def _shares(given: Mapping[str, float], ratio: str | None) -> dict[str, float]:

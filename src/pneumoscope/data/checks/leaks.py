@@ -9,8 +9,9 @@ from __future__ import annotations
 from pneumoscope.core.counts import format_count
 from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.findings import Case, Clear, Finding
-from pneumoscope.data.checks.identities import find_links_by_name, number_persons
+from pneumoscope.data.checks.identities import number_persons
 from pneumoscope.data.conflicts import StatedFindings
+from pneumoscope.data.known_names import find_links_by_name
 from pneumoscope.data.similarity import Pair
 
 _NO_PARTS = "The manifest has no parts yet: nothing can leak from one to another. Run pneumoscope data split."
@@ -92,7 +93,7 @@ def find_patients_across_parts(context: CheckContext) -> Finding | Clear:
             applicable=True,
         )
     reason_of: dict[int, str] = {}
-    for one, two, reason in find_links_by_name(context):
+    for one, two, reason in find_links_by_name(context.table):
         reason_of.setdefault(one, reason)
         reason_of.setdefault(two, reason)
     cases = []
@@ -108,8 +109,9 @@ def find_patients_across_parts(context: CheckContext) -> Finding | Clear:
         severity="block",
         sentence=f"{format_count(len(divided), 'person')} ({format_count(images, 'image')}) "
         f"{'is' if len(divided) == 1 else 'are'} in two parts or more.",
-        what_to_do="Import again, or merge the sets again if the person is known through another set, so that a group "
-        "holds each person; then split by whole groups: pneumoscope data split --again.",
+        what_to_do="Split again: pneumoscope data split --again keeps the images of a person in one part, where a "
+        "number, a name or a picture tells the person. To state patients yourself, import with data import csv "
+        "--patient-column.",
         cases=tuple(cases),
     )
 
