@@ -34,7 +34,11 @@ def has_eight_bits(folder: Path) -> bool:
     """
     import onnx
 
-    return any(node.op_type in EIGHT_BITS for node in onnx.load(folder / "model.onnx").graph.node)
+    graph = onnx.load(folder / "model.onnx").graph
+    eight = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
+    return any(node.op_type in EIGHT_BITS for node in graph.node) or any(
+        tensor.data_type in eight for tensor in graph.initializer
+    )
 
 
 def complete_bundle(
