@@ -169,6 +169,17 @@ def test_merge_works_with_a_moved_folder(manifest: Path, folder: Path, tmp_path:
         (["import", "foldr", ".", "-o", "x.parquet"], UsageError, "no such source"),
         (["import", "folder", ".", "-o", "x.csv"], UsageError, "must end with .parquet"),
         (["import", "folder", "nowhere", "-o", "x.parquet"], UsageError, "there is no such folder"),
+        (
+            ["import", "nih-chestxray14", "s3://bucket/nih", "-o", "x.parquet"],
+            UsageError,
+            r"^s3://bucket/nih: is an address; an import takes folders and files of this machine\. .*"
+            r"then: `roots=\{'nih-chestxray14': 's3://bucket/nih'\}`",
+        ),
+        (
+            ["import", "csv", "labels.csv", "--images", "memory://films", "-o", "x.parquet"],
+            UsageError,
+            "^memory:///films: is an address",
+        ),
         (["import", "folder", ".", "--map", "a", "-o", "x.parquet"], UsageError, "must be TERM=LABEL"),
         (["import", "folder", ".", "--map", "a=b", "-o", "x.parquet"], LabelError, "not in the vocabulary"),
         (["describe", "nowhere.parquet"], PneumoscopeError, "there is no such file"),

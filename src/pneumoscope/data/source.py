@@ -19,6 +19,7 @@ from pneumoscope.core.labels import VIEWS, LabelSet
 from pneumoscope.core.registry import several, suggestion
 from pneumoscope.data.polygons import Outlines
 from pneumoscope.imaging.files import is_broken_link
+from pneumoscope.imaging.remote import address_of
 from pneumoscope.stats.design import Design
 
 
@@ -176,6 +177,14 @@ class Source:
             ManifestError: The path has no usable image.
             LabelError: A name has no label.
         """
+        for place in (path, options.images, options.table, options.masks):
+            if place is not None and (address := address_of(place)):
+                raise UsageError(
+                    address,
+                    "is an address; an import takes folders and files of this machine.",
+                    "Copy the data set to a folder and import that. What reads the manifest takes its images from the "
+                    f"address then: {argument('roots', {options.source_name or self.name: address})}.",
+                )
         if not path.exists():
             raise UsageError(str(path), "there is no such folder or file.", "Name the folder of the data set.")
         for name in _SOME_SOURCES:
