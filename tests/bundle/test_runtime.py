@@ -287,3 +287,12 @@ def test_a_refusal_names_the_images_that_chose_its_limit(model: Model) -> None:
 
     assert reason(6, 6).endswith("the limit 3.5, which 6 of 6, too few for a share, keep")
     assert "which 294 of 295 (99.7% [98." in reason(295, 294)
+
+
+def test_a_finding_of_a_model_without_findings_suggests_no_name(model: Model) -> None:
+    """The name may be that of its own class: "Did you mean 'covid-19'?" is then no help."""
+    with pytest.raises(UsageError) as caught:
+        model.card.view("covid-19")
+    assert str(caught.value) == (
+        "`finding='covid-19'`: is no finding of tiny: it gives one answer about an image. Leave this out."
+    )

@@ -40,6 +40,17 @@ def test_children_are_told_of_where_the_checks_found_more_of_them_in_one_label(f
     assert any("children" in sentence for sentence in sentences) is found
 
 
+def test_a_known_leak_is_the_first_limit() -> None:
+    train = pd.DataFrame({"source": ["shenzhen"] * 2, "label": ["normal", "lung-opacity"], "age": 40.0, "view": "PA"})
+    leak = CheckNote(name="patients-across-parts", severity="block", sentence="5 persons are in two.", because="a trial")
+    checks = CheckSummary(checked="", data="", findings=(leak,))
+    for said in (limits(train, TASK, "patient", {}, checks), limits_of_findings(train, "patient", {}, {}, checks)):
+        assert said[0] == (
+            "Its parts are not kept apart (patients-across-parts): 5 persons are in two. So its figures are partly "
+            "memory, and higher than on new patients. The training was allowed, because: a trial"
+        )
+
+
 def test_nothing_is_said_of_patients_whom_nobody_described() -> None:
     train = pd.DataFrame({"source": ["folder"] * 2, "label": ["normal", "lung-opacity"], "age": 40.0, "view": "PA"})
     assert not any("no adult" in sentence for sentence in limits(train, TASK, "patient", {}))

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.torch
 
 from pneumoscope.core.errors import CheckRefusedError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
-from pneumoscope.export.card_builder import summarise_checks  # noqa: E402
+from pneumoscope.export.card_builder import LEAKING, choose_stamps, summarise_checks  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe  # noqa: E402
 from pneumoscope.training.plan import Plan, make_plan  # noqa: E402
 from pneumoscope.workflows import train as running  # noqa: E402
@@ -58,3 +58,5 @@ def test_the_card_has_an_allowed_finding_with_its_reason(leaking_plan: Plan) -> 
     summary = summarise_checks(report)
     assert {note.name: note.because for note in summary.findings}["duplicates-across-parts"] == "to show the leak"
     assert summary.data == leaking_plan.manifest.rows_hash()
+    # Every prediction, page and export of the model then says so.
+    assert choose_stamps(report)[:2] == (LEAKING, "not audited")

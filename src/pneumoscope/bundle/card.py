@@ -116,12 +116,21 @@ class CheckNote(Frozen):
     because: str | None = Field(default=None, description="the user's reason to allow it")
 
 
+LEAKS = ("duplicates-across-parts", "patients-across-parts")
+"""The data checks that find images of one patient, or one picture, in two parts."""
+
+
 class CheckSummary(Frozen):
     """The findings of the data checks before the training."""
 
     checked: str = Field(description="UTC, ISO 8601")
     data: str = Field(description="hash of the manifest's rows that were checked")
     findings: tuple[CheckNote, ...]
+
+    @property
+    def leaks(self) -> tuple[CheckNote, ...]:
+        """The findings of one patient, or one picture, in two parts."""
+        return tuple(finding for finding in self.findings if finding.name in LEAKS)
 
 
 class FindingFacts(Frozen):
@@ -231,6 +240,11 @@ class Card(Frozen):
         return self.borders != "kept"
 
     @property
+    def leaks(self) -> tuple[CheckNote, ...]:
+        """What the data checks found in two parts at once; its training was allowed all the same."""
+        return () if self.gate is None else self.gate.leaks
+
+    @property
     def multilabel(self) -> bool:
         """Whether the model answers about each label by itself."""
         return self.kind == "multilabel"
@@ -251,7 +265,8 @@ class Card(Frozen):
             what = "it gives one answer about an image" if not self.multilabel else "it does not know this finding"
             raise UsageError(
                 argument("finding", finding),
-                f"is no finding of {self.name}: {what}.{suggestion(finding, self.label_names)}",
+                f"is no finding of {self.name}: {what}."
+                + (suggestion(finding, self.label_names) if self.multilabel else ""),
                 f"Findings: {', '.join(self.label_names)}." if self.multilabel else "Leave this out.",
             )
         place = self.label_names.index(finding)

@@ -48,6 +48,9 @@ from pneumoscope.training.networks.build import count_parameters
 CONFOUNDED = "confounded"
 """The stamp of a model whose labels can be told from something that is not the disease."""
 
+LEAKING = "known leak between its parts: its figures are partly memory"
+"""The stamp of a model whose training was allowed although a patient or a picture is in two parts."""
+
 INTENDED_USE = (
     "Research and teaching: to study what such a classifier adds to a reader and where it fails. Input: one frontal "
     "chest radiograph. Not for any decision about a patient."
@@ -108,7 +111,7 @@ def draft_card(
         group_kind=manifest.group_kind,
         metrics=(),
         licences=_licences(fitted),
-        stamps=("not audited", *((CONFOUNDED,) if checks is not None and checks.confounded else ())),
+        stamps=choose_stamps(checks),
         gate=None if checks is None else summarise_checks(checks),
         synthetic=bool(manifest.table["source"].str.startswith("synthetic").all()),
         parameters=parameters,
@@ -118,6 +121,14 @@ def draft_card(
         model_sha256=sha256_of(exported.path),
         model_bytes=exported.path.stat().st_size,
     )
+
+
+def choose_stamps(checks: CheckReport | None) -> tuple[str, ...]:
+    """Return the stamps of a new model, by what the data checks found; the gravest first."""
+    if checks is None:
+        return ("not audited",)
+    leaking = (LEAKING,) if summarise_checks(checks).leaks else ()
+    return (*leaking, "not audited", *((CONFOUNDED,) if checks.confounded else ()))
 
 
 def with_figures(

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from pneumoscope.bundle.card import CheckSummary, PartMetrics
+from pneumoscope.bundle.card import CheckNote, CheckSummary, PartMetrics
 from pneumoscope.core.labels import LabelSet, display_name, inside_sentence, is_none_label
 from pneumoscope.core.task import Task
 from pneumoscope.data.checks.ages import CHILDREN_AND_ADULTS
@@ -182,6 +182,14 @@ def limits_of_findings(
     return _say_limits(train, group_kind, counts, weak, checks)
 
 
+def describe_leak(leak: CheckNote) -> str:
+    """Return what a leak between the parts means for the figures, in sentences."""
+    return (
+        f"Its parts are not kept apart ({leak.name}): {leak.sentence} So its figures are partly memory, and higher than "
+        f"on new patients. The training was allowed, because: {leak.because or 'no reason is on record'}"
+    )
+
+
 def _say_limits(
     train: pd.DataFrame,
     group_kind: str,
@@ -189,7 +197,7 @@ def _say_limits(
     weak: Sequence[str],
     checks: CheckSummary | None,
 ) -> tuple[str, ...]:
-    sentences = []
+    sentences = [] if checks is None else [describe_leak(leak) for leak in checks.leaks]
     sources = train["source"].value_counts()
     named = ", ".join(f"{name} ({count} images)" for name, count in sources.items())
     sentences.append(f"Trained on {named}; never measured at your site. Expect worse there, often much worse.")

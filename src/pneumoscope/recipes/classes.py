@@ -18,6 +18,32 @@ from pneumoscope.core.registry import suggestion
 from pneumoscope.recipes.recipe import Recipe, parse_recipe
 
 
+
+_BY = "left out by "
+_BY_RECIPE, _BY_CHANGE = f"{_BY}the recipe: ", f"{_BY}a change of task.classes: "
+"""How notes begin that name the labels whose images take no part; the manifest of a run keeps them."""
+_NOTHING = "nothing"
+
+
+def note_left_out(notes: Sequence[str], of_recipe: Sequence[str]) -> tuple[str, ...]:
+    """Return the notes of a manifest with what a recipe left out of it.
+
+    Args:
+        notes: Of the manifest; that of a run has such a note already.
+        of_recipe: The notes of `FittedClasses`.
+    """
+    new = [note for note in of_recipe if note.startswith(_BY) and note not in notes]
+    if not new and noted_as_left_out(notes) is None:
+        new = [_BY_RECIPE + _NOTHING]
+    return (*notes, *new)
+
+
+def noted_as_left_out(notes: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the labels, with their images, that recipes left out by the notes of a manifest; None: no note says it."""
+    said = [note.partition(": ")[2] for note in notes if note.startswith((_BY_RECIPE, _BY_CHANGE))]
+    return tuple(one for one in said if one != _NOTHING) if said else None
+
+
 class FittedClasses(NamedTuple):
     """A recipe whose classes the data have.
 
@@ -101,7 +127,7 @@ def fit_findings(recipe: Recipe, stated: Mapping[str, StatedCounts], labels: Map
     rare = {name: (counts, short) for name, counts in stated.items() if (short := counts.shortage) is not None}
     remaining = [name for name in task.classes if name not in rare]
     left_out = frozenset(label for label in labels if label in task.ignore)
-    notes = [f"left out by the recipe: {_count({name: labels[name] for name in left_out})}"] if left_out else []
+    notes = [f"{_BY_RECIPE}{_count({name: labels[name] for name in left_out})}"] if left_out else []
     if not rare:
         return FittedClasses(recipe, left_out, tuple(notes))
     if not remaining or any(change.startswith("task.classes") for change in recipe.changes):
@@ -156,7 +182,7 @@ def fit_classes(recipe: Recipe, labels: Mapping[str, int]) -> FittedClasses:
     task, notes = recipe.task, []
     ignored = {label: n for label, n in labels.items() if task.class_of(label) is None}
     if ignored:
-        notes.append(f"left out by the recipe: {_count(ignored)}")
+        notes.append(f"{_BY_RECIPE}{_count(ignored)}")
     present: Counter[str] = Counter()
     for label, n in labels.items():
         if (name := task.class_of(label)) is not None:
@@ -168,7 +194,7 @@ def fit_classes(recipe: Recipe, labels: Mapping[str, int]) -> FittedClasses:
     if extra:
         if not chosen_by_user:
             raise _unknown_classes(recipe, extra, [x for x in labels if task.class_of(x) in extra], present)
-        notes.append(f"left out by a change of task.classes: {_count({name: present[name] for name in extra})}")
+        notes.append(f"{_BY_CHANGE}{_count({name: present[name] for name in extra})}")
     left_out = frozenset(label for label in labels if task.class_of(label) in (None, *extra))
     return FittedClasses(recipe, left_out, tuple(notes))
 

@@ -166,11 +166,17 @@ def describe_question(card: Card) -> tuple[str, ...]:
     else:
         task = _ask_of_classes(card)
     images = "drawn images (phantoms)" if card.synthetic else "images"
+    parts = f"kept apart by groups ({describe_groups(card.group_kind)})."
+    if card.leaks:
+        found = " ".join(f"{leak.name}: {leak.sentence}" for leak in card.leaks)
+        parts = (
+            f"which are not kept apart. The data checks found {found} So the figures are partly memory, and higher "
+            "than on new patients."
+        )
     return (
         f"Among {images} like those of {join_names(list_sources(card))}: can a network {task}",
-        "The model is developed and measured on parts of the same data, kept apart by groups "
-        f"({describe_groups(card.group_kind)}). This says nothing about another site, another device, another time "
-        "or another mix of patients, and nothing about whether it helps a reader.",
+        f"The model is developed and measured on parts of the same data, {parts} This says nothing about another site, "
+        "another device, another time or another mix of patients, and nothing about whether it helps a reader.",
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pneumoscope.bundle import evidence
-from pneumoscope.bundle.card import Card, CheckNote, read_card
+from pneumoscope.bundle.card import LEAKS, Card, CheckNote, read_card
 from pneumoscope.bundle.evidence import Fact, Opening
 from pneumoscope.bundle.runtime import bundle_folder
 from pneumoscope.core.errors import RunError
@@ -85,10 +85,6 @@ class Record:
                 for f in self.checks.findings
             )
         return None if self.card.gate is None else self.card.gate.findings
-
-
-LEAKS = ("duplicates-across-parts", "patients-across-parts")
-"""The data checks that find images of one patient, or one picture, in two parts."""
 
 
 def find_run_folder(path: str | Path) -> Path | None:

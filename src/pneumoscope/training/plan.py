@@ -15,6 +15,7 @@ from pneumoscope.data.fitting import fit_recipe
 from pneumoscope.data.label_rows import LEARNING_PARTS, check_learning_parts
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.splits import assign_parts
+from pneumoscope.recipes.classes import note_left_out
 from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.training.input.cache import open_cache
 from pneumoscope.training.input.dataset import Part, Targets, keys_of
@@ -64,6 +65,7 @@ def make_plan(recipe: Recipe, manifest: Manifest) -> Plan:
     notes = list(class_notes)
     if left_out:
         manifest = manifest.where(~manifest.table.label.isin(left_out))
+    manifest = replace(manifest, notes=note_left_out(manifest.notes, class_notes))
     if recipe.task.multilabel:
         stated = ~np.isnan(manifest_targets(manifest, recipe.task.classes)).all(1)
         if not stated.all():

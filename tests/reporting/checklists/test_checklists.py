@@ -8,9 +8,14 @@ import pytest
 
 from pneumoscope.bundle.card import Card, CheckNote, CheckSummary, LabelDefinition, read_card
 from pneumoscope.bundle.evidence import Fact, Opening
+from pneumoscope.export.card_builder import LEAKING
+from pneumoscope.recipes.classes import note_left_out
+from pneumoscope.recipes.recipe import load_recipe
 from pneumoscope.reporting.checklists.answer import TopicAnswer
 from pneumoscope.reporting.checklists.catalogue import CLAIM, TRIPOD_AI
+from pneumoscope.reporting.checklists.data import _subsets
 from pneumoscope.reporting.checklists.fill import answer_topics, fill_checklists
+from pneumoscope.reporting.model_card import render_model_card
 from pneumoscope.reporting.pages.run_report import render_run_page
 from pneumoscope.reporting.record import Record
 
@@ -124,3 +129,42 @@ def test_parts_that_leak_are_not_called_disjoint(card):
     )
     answer = by_number(Record(card.model_copy(update={"gate": checks}), "a" * 64), "CLAIM 2024")["20"]
     assert answer.text == "Not at all levels: the data checks found patients-across-parts."
+
+
+def test_the_subsets_name_what_was_left_out_and_not_what_a_recipe_would_leave_out(card):
+    """Shenzhen has two labels: a list of all that the recipe ignores names labels that no image had."""
+    recipe = load_recipe("mobilenetv2-tb")
+    assert recipe.task.ignore
+    left_out = ("left out by the recipe: nodule (7)",)
+    for notes, ending in (
+        (note_left_out(("import",), ()), "None by the recipe: all images of the manifest that have its classes."),
+        (note_left_out(("import",), left_out), "Left out by the recipe, with the number of images: nodule (7)."),
+        (note_left_out(left_out, ()), "Left out by the recipe, with the number of images: nodule (7)."),
+        (("import",), "where the data have them."),
+    ):
+        about = {"images": 0, "sources": {}, "notes": notes}
+        assert _subsets(Record(card, "a" * 64, recipe=recipe, data=about)).endswith(ending)
+    assert _subsets(Record(card, "a" * 64, recipe=recipe)).startswith("The recipe leaves out COVID-19, ")
+
+
+def test_the_report_does_not_call_an_opened_test_part_closed(card):
+    page = " ".join(render_run_page(Record(card, "a" * 64)).split())
+    assert "stays closed" not in page and "kept closed" not in page
+    assert 'The test part measures a finished model alone, and <a href="#openings">each opening of it</a>' in page
+
+
+def test_a_known_leak_stands_at_the_top_of_report_and_card(card):
+    """The training was allowed: that the parts are kept apart is then untrue."""
+    leak = CheckNote(name="patients-across-parts", severity="block", sentence="5 persons are in two.", because="a trial")
+    checks = CheckSummary(checked="2026-01-01T00:00:00+00:00", data="d", findings=(leak,))
+    leaking = card.model_copy(update={"gate": checks, "stamps": (LEAKING, "not audited"), "limits": ()})
+    page = " ".join(render_run_page(Record(leaking, "a" * 64)).split())
+    text = render_model_card(leaking, "a" * 64)
+    for said in (page, text):
+        assert "kept apart by groups" not in said
+        assert "not kept apart. The data checks found patients-across-parts: 5 persons are in two." in said
+        assert said.index(LEAKING[1:]) < said.index("can a network")
+    assert "Groups stay together" not in page
+    assert "<strong>Groups do not stay together: the data checks found patients-across-parts.</strong>" in page
+    whole = render_model_card(card, "a" * 64)
+    assert "kept apart by groups" in whole and "memory" not in whole

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pneumoscope.core.labels import display_name
-from pneumoscope.recipes.recipe import Recipe
+from pneumoscope.recipes.classes import noted_as_left_out
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.checklists.answer import TopicAnswer, answer, answer_partly, leave_open, rule_out
 from pneumoscope.reporting.record import Record
@@ -42,8 +42,8 @@ def answer_data_topics(record: Record) -> dict[str, TopicAnswer]:
         ),
         "partitions": answer(
             f"Images by part: {numbers}. Train: weights. Validation: epoch, settings, ranking. "
-            "Calibration, never resampled: temperature, thresholds, refusal, prediction sets. Test: kept closed; each "
-            "opening is logged.",
+            "Calibration, never resampled: temperature, thresholds, refusal, prediction sets. Test: the finished model "
+            "alone; each opening is logged.",
             "data",
         ),
         "disjoint": _disjoint(record),
@@ -64,7 +64,7 @@ def answer_data_topics(record: Record) -> dict[str, TopicAnswer]:
         ),
         "eligibility": leave_open("criteria of inclusion and exclusion, of patients and of images"),
         "subsets": answer_partly(
-            _subsets(record.recipe), "training", to_add="what was selected before the manifest was made"
+            _subsets(record), "training", to_add="what was selected before the manifest was made"
         ),
         "acquisition": leave_open("manufacturer, technique and view of the images"),
         "characteristics": leave_open("age, sex, severity and setting, by part and source"),
@@ -115,12 +115,13 @@ def _describe_manifest(data: Mapping[str, Any]) -> dict[str, TopicAnswer]:
     return result
 
 
-def _subsets(recipe: Recipe | None) -> str:
-    if recipe is None:
+def _subsets(record: Record) -> str:
+    if record.recipe is None:
         return "None is on record."
-    ignored = [display_name(label) for label in recipe.task.ignore]
-    return (
-        f"Left out by the recipe: {formatting.join_names(ignored)}."
-        if ignored
-        else "None by the recipe: all images of the manifest that have its classes."
-    )
+    none = "None by the recipe: all images of the manifest that have its classes."
+    ignored = [display_name(label) for label in record.recipe.task.ignore]
+    noted = None if record.data is None else noted_as_left_out(record.data["notes"])
+    if noted is not None:
+        return f"Left out by the recipe, with the number of images: {'; '.join(noted)}." if noted else none
+    # A bundle alone does not say what the data had of them.
+    return f"The recipe leaves out {formatting.join_names(ignored)}, where the data have them." if ignored else none
