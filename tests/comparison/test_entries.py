@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 from pneumoscope.comparison import ranking  # noqa: E402
-from pneumoscope.comparison.entries import fit_task, parse_grid, plan_entries, published_recipes, sets_for  # noqa: E402
+from pneumoscope.comparison.entries import choose_recipes, fit_task, parse_grid, plan_entries, published_recipes, sets_for  # noqa: E402
 from pneumoscope.comparison.runs import EntryResult  # noqa: E402
 from pneumoscope.core.errors import RecipeError, UsageError, WeightsError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
@@ -86,6 +86,15 @@ def test_a_class_that_the_data_lack_is_an_error(phantom_set: Manifest) -> None:
         plan_entries(["lenet-128"], phantom_set, "lung-opacity")
     with pytest.raises(UsageError, match=r"means that nothing was found.*Say: `target='covid-19'`"):
         plan_entries(["lenet-128"], phantom_set, "normal")
+
+
+def test_without_a_target_it_is_the_usual_one_or_the_only_one() -> None:
+    """An error about `--target covid-19`, which nobody typed, said nothing of what was wrong."""
+    assert choose_recipes(["lenet-128"], THREE, None)[0].recipe.task.classes[0] == "covid-19"
+    [one] = choose_recipes(["lenet-128"], Counter({"normal": 3, "tuberculosis": 3}), None)
+    assert one.recipe.task.classes == ("tuberculosis", "normal")
+    with pytest.raises(UsageError, match=r"^`target`: is not given, .* such as `target='nodule'`"):
+        choose_recipes(["lenet-128"], Counter({"normal": 3, "nodule": 3, "tuberculosis": 3}), None)
 
 
 def test_the_error_of_an_impossible_size_names_the_network(phantom_set: Manifest) -> None:

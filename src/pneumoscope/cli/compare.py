@@ -34,7 +34,10 @@ def compare(
     ],
     data: Annotated[Path, typer.Option(help="The manifest, in parts.", metavar="MANIFEST")],
     out: Annotated[Path, typer.Option(help="The comparison's folder; the same command goes on with it.")],
-    target: Annotated[str, typer.Option(help="The class that is looked for.")] = "covid-19",
+    target: Annotated[
+        str | None,
+        typer.Option(help="The class that is looked for; else covid-19, or the only one that the data have."),
+    ] = None,
     sets: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change all recipes (key=value) or some (cnn-*:key=value); may be repeated."),

@@ -36,7 +36,10 @@ def cross_validate(
     out: Annotated[Path, typer.Option(help="The folder; the same command goes on with it.")],
     folds: Annotated[int, typer.Option(min=2, help="Folds, by whole patients.")] = 5,
     repeats: Annotated[int, typer.Option(min=1, help="Divisions into folds, each with another seed.")] = 1,
-    target: Annotated[str, typer.Option(help="The class that is looked for.")] = "covid-19",
+    target: Annotated[
+        str | None,
+        typer.Option(help="The class that is looked for; else covid-19, or the only one that the data have."),
+    ] = None,
     sets: Annotated[
         list[str] | None,
         typer.Option("--set", help="Change all recipes (key=value) or some (cnn-*:key=value); may be repeated."),

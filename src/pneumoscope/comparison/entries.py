@@ -27,6 +27,9 @@ AS_PUBLISHED = "recipe"
 
 NONE_LABELS = tuple(filter(is_none_label, LABELS))
 
+USUAL_TARGET = "covid-19"
+"""The class that is looked for where none is named and the data have it."""
+
 _SCOPED = re.compile(r"^([\w*?.\[\]-]+):(?=[\w.\[\]]+=)")
 _UNSAFE = re.compile(r"[^\w.+=-]+")
 
@@ -147,7 +150,7 @@ def fit_task(recipe: Recipe, target: str, present: Counter[str]) -> list[str]:
 def choose_recipes(
     names: Sequence[Recipe | str | Path],
     labels: Counter[str],
-    target: str,
+    target: str | None,
     *,
     has_parts: bool = True,
     sets: Sequence[str] = (),
@@ -159,7 +162,8 @@ def choose_recipes(
     Args:
         names: As in `plan_entries`.
         labels: Label of the manifest -> number of its images.
-        target: The class that is looked for; recipes of several findings an image have none.
+        target: The class that is looked for; None: covid-19, or else the only one besides "normal". Recipes of several
+            findings an image have none.
         has_parts: Whether the manifest is in parts.
         sets: Changes, as `sets_for` reads them.
         grid: Setting -> values, as `parse_grid` returns them.
@@ -174,14 +178,8 @@ def choose_recipes(
     for name in names:
         chosen += published_recipes() if name == "all" else [name]
     loaded = [name if isinstance(name, Recipe) else load_recipe(str(name)) for name in chosen]
-    if (target not in labels or target in NONE_LABELS) and not all(recipe.task.multilabel for recipe in loaded):
-        named = ", ".join(f"{label} ({n})" for label, n in labels.items())
-        likely = [label for label in labels if label not in NONE_LABELS] or list(labels)
-        near = get_close_matches(target, likely, n=1, cutoff=0.5) or likely
-        problem = f"the data have no such image; they have {named}."
-        if target in NONE_LABELS:
-            problem = "means that nothing was found, and so cannot be what is looked for."
-        raise UsageError(argument("target", target), problem, f"Say: {argument('target', near[0])}")
+    if not all(recipe.task.multilabel for recipe in loaded):
+        target = _choose_target(target, labels)
     if not has_parts:
         raise UsageError(
             "the manifest",
@@ -194,17 +192,38 @@ def choose_recipes(
         for values in itertools.product(*(grid or {}).values()):
             settings = dict(zip(grid or {}, values, strict=True))
             for number in range(seeds):
-                entry = _choose_recipe(name, target, labels, sets_for(_stem(name), sets), settings, number)
+                entry = _choose_recipe(name, target or USUAL_TARGET, labels, sets_for(_stem(name), sets), settings, number)
                 if entry.name in by_name:
                     raise UsageError(entry.name, "is named twice.", "Say each recipe once.")
                 by_name[entry.name] = entry
     return list(by_name.values())
 
 
+def _choose_target(target: str | None, labels: Counter[str]) -> str:
+    """Return the class that is looked for: the one that is named, the usual one, or the only one that there is."""
+    named = ", ".join(f"{label} ({n})" for label, n in labels.items())
+    likely = [label for label in labels if label not in NONE_LABELS] or list(labels)
+    if target is None:
+        if USUAL_TARGET in labels or len(likely) == 1:
+            return USUAL_TARGET if USUAL_TARGET in labels else likely[0]
+        raise UsageError(
+            "`target`",
+            f"is not given, and the data have no image of {USUAL_TARGET}, the usual one; they have {named}.",
+            f"Name the class that is looked for, such as {argument('target', likely[0])}",
+        )
+    if target in labels and target not in NONE_LABELS:
+        return target
+    near = get_close_matches(target, likely, n=1, cutoff=0.5) or likely
+    problem = f"the data have no such image; they have {named}."
+    if target in NONE_LABELS:
+        problem = "means that nothing was found, and so cannot be what is looked for."
+    raise UsageError(argument("target", target), problem, f"Say: {argument('target', near[0])}")
+
+
 def plan_entries(
     names: Sequence[Recipe | str | Path],
     manifest: Manifest,
-    target: str,
+    target: str | None,
     *,
     sets: Sequence[str] = (),
     grid: Mapping[str, Sequence[str]] | None = None,
@@ -219,7 +238,7 @@ def plan_entries(
         names: Recipes, their names or YAML files; ``all`` stands for every recipe of a published system and for the
             flagship.
         manifest: In parts.
-        target: The class that is looked for.
+        target: As in `choose_recipes`.
         sets: Changes, as `sets_for` reads them.
         grid: Setting -> values, as `parse_grid` returns them.
         seeds: How many of each, from the recipe's own seed upwards.

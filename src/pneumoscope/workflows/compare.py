@@ -39,7 +39,7 @@ def compare(
     data: ManifestInput,
     out: str | Path,
     *,
-    target: str = "covid-19",
+    target: str | None = None,
     sets: Sequence[str] = (),
     grid: Mapping[str, Sequence[str]] | None = None,
     seeds: int = 1,
@@ -65,7 +65,8 @@ def compare(
         recipes: Recipes, names of shipped ones or paths of YAML files; "all" stands for every published one.
         data: The manifest in parts, or the path of its file. One in memory cannot be used with ``open_test``.
         out: The comparison's folder.
-        target: The class that is looked for. Recipes of several findings an image have none, and this is not used.
+        target: The class that is looked for; None: covid-19, or where the data have no such image, the only class
+            besides "normal". Recipes of several findings an image have none, and this is not used.
         sets: Changes of all recipes (``key=value``) or of some (``cnn-*:key=value``).
         grid: Setting -> values: every recipe is trained with each; the value "recipe" leaves the recipe's own.
         seeds: Runs of each, from its own seed upwards.

@@ -45,7 +45,7 @@ def cross_validate(
     *,
     folds: int = 5,
     repeats: int = 1,
-    target: str = "covid-19",
+    target: str | None = None,
     sets: Sequence[str] = (),
     metric: str = "auroc",
     seed: int = 0,
@@ -68,7 +68,8 @@ def cross_validate(
         out: The folder; each network's run is in its ``folds``.
         folds: 2 or more.
         repeats: Divisions into folds, 1 or more.
-        target: The class that is looked for. Recipes of several findings an image have none, and this is not used.
+        target: The class that is looked for; None: covid-19, or where the data have no such image, the only class
+            besides "normal". Recipes of several findings an image have none, and this is not used.
         sets: Changes of all recipes (``key=value``) or of some (``cnn-*:key=value``).
         metric: The figure to rank and to test by, one of `pneumoscope.stats.comparison.paired.METRICS`. Recipes of
             several findings an image are ranked by the mean of the findings' AUROC ("auroc").

@@ -157,7 +157,7 @@ def check_comparison(
     recipes: Sequence[str],
     data: Path,
     out: Path,
-    target: str,
+    target: str | None,
     *,
     sets: Sequence[str],
     grid: Sequence[str],

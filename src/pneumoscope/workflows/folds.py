@@ -44,7 +44,7 @@ def plan_folds(
     manifest: Manifest,
     folds: int,
     repeats: int,
-    target: str,
+    target: str | None,
     sets: Sequence[str],
     seed: int,
 ) -> Iterator[FoldJob]:
