@@ -33,6 +33,26 @@ def test_the_list_names_every_file_with_its_hash(tmp_path: Path) -> None:
         assert (len(graph), card.stat().st_size) == (bundle.model.bytes, bundle.card.bytes)
 
 
+def test_the_folder_has_what_became_known_of_each_model(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "altered")
+    altered = tmp_path / "altered" / "evidence"
+    altered.mkdir(exist_ok=True)
+    (altered / "audit.json").write_text("{")
+    made = export_bundle([tmp_path / "altered", "covid"], "app", tmp_path / "app")
+    listed = DeviceList.model_validate_json((made.folder / app.LIST).read_bytes())
+    unknown, known, *companions = listed.bundles
+    assert known.evidence
+    content = ((made.folder / app.LIST).parent / known.evidence.path).read_bytes()
+    assert (len(content), sha256(content).hexdigest()) == (known.evidence.bytes, known.evidence.sha256)
+    facts = json.loads(content)
+    assert {"opening", "audit", "certificate"} <= {fact.get("kind") for fact in facts}
+    assert next(fact for fact in facts if fact["kind"] == "opening")["earlier_openings"] == 7
+    # What altered evidence says is not known: it is left out, and not sent as an empty list.
+    assert (unknown.audit, unknown.evidence) == ("unreadable", None)
+    assert not list((made.folder / "bundles" / unknown.identity).glob("evidence*"))
+    assert [one.evidence for one in companions] == [None, None]
+
+
 def test_the_page_needs_nothing_from_elsewhere(tmp_path: Path) -> None:
     folder = export_bundle("opacity", "app", tmp_path / "app").folder
     page = (folder / app.PAGE).read_text("utf-8")

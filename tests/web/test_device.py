@@ -365,6 +365,20 @@ def test_a_network_says_what_it_is_and_what_it_takes(site: Site, phone: Page) ->
     assert obstacles(phone) == []
 
 
+def test_a_network_shows_the_figures_of_its_test_images(site: Site, folder: str, new_page: Callable[..., Page]) -> None:
+    model = load("covid")
+    for address in (f"{site.url}/", folder):
+        page = new_page(PHONE, **TOUCH)
+        for when in ("before the download", "after it"):
+            page.goto(f"{address}device.html#/networks/{model.identity}")
+            expect(page.locator(".summary-tiles"), when).to_contain_text("Test, 1,091 images")
+            page.get_by_text("How well it did", exact=True).click()
+            expect(page.locator("main"), when).to_contain_text("had been opened 7 times before")
+            expect(page.locator("main"), when).not_to_contain_text("have not been opened")
+            if when == "before the download":
+                opened(page, f"{address}device.html")
+
+
 def test_the_reading_room_loads_nothing_of_it(site: Site, page: Page) -> None:
     watch = watched(page, site.url)
     page.goto(site.url)

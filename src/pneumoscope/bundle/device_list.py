@@ -6,6 +6,8 @@ a bundle against the identity, which is the card's own hash.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
@@ -14,9 +16,10 @@ from pydantic import Field
 
 from pneumoscope.bundle.card import Card, read_card
 from pneumoscope.bundle.companion import CompanionCard
-from pneumoscope.bundle.evidence import NOT_AUDITED, describe_verdict, filter_stamps
+from pneumoscope.bundle.evidence import NOT_AUDITED, describe_verdict, filter_stamps, read, show
 from pneumoscope.bundle.gatekeeper import BUILTIN_GATEKEEPER, builtin_gatekeeper
 from pneumoscope.bundle.lungs import BUILTIN_LUNGS, builtin_lungs
+from pneumoscope.core.errors import BundleError
 from pneumoscope.core.files import sha256_of
 from pneumoscope.core.frozen import Frozen
 
@@ -24,6 +27,8 @@ SCHEMA_VERSION = 1
 CARD, GRAPH = "card.json", "model.onnx"
 FILES = (CARD, GRAPH)
 """The files of a bundle that a browser needs."""
+EVIDENCE = "evidence.json"
+"""What became known of a classifier after its export; it is made from the bundle's evidence when it is asked for."""
 
 _WORDS = {"pass": "passed", "fail": "failed"}
 """Verdict of an audit -> the word on the pages, where they differ."""
@@ -50,6 +55,9 @@ class DeviceBundle(Frozen):
     synthetic: bool = False
     card: DeviceFile
     model: DeviceFile
+    evidence: DeviceFile | None = Field(
+        default=None, description="of a classifier; none where its evidence was altered: what it says is not known"
+    )
 
 
 class DeviceList(Frozen):
@@ -86,8 +94,27 @@ def list_for_device(folders: Iterable[Path], address: Address) -> DeviceList:
     return DeviceList(bundles=(*classifiers, *companions))
 
 
+def write_evidence(folder: Path, identity: str) -> bytes | None:
+    """Return what became known of a classifier as the bytes of `EVIDENCE`; None where its evidence was altered.
+
+    The scores of a site's patients stay here: the page shows none of them, and a folder may become public.
+
+    Args:
+        folder: The bundle's folder.
+        identity: SHA-256 of ``card.json``.
+    """
+    try:
+        facts = show(fact for _, fact in read(folder, identity))
+    except BundleError:
+        return None
+    for fact in facts:
+        fact.pop("baseline", None)
+    return (json.dumps(facts, ensure_ascii=False, sort_keys=True) + "\n").encode()
+
+
 def _describe_classifier(folder: Path, card: Card, identity: str, address: Address) -> DeviceBundle:
     verdict = describe_verdict(folder, identity, card.asked_findings)
+    facts = write_evidence(folder, identity)
     return DeviceBundle(
         identity=identity,
         role="classifier",
@@ -99,6 +126,9 @@ def _describe_classifier(folder: Path, card: Card, identity: str, address: Addre
         synthetic=card.synthetic,
         card=_describe_file(folder, identity, CARD, identity, address),
         model=_describe_file(folder, identity, GRAPH, card.model_sha256, address),
+        evidence=None
+        if facts is None
+        else DeviceFile(path=address(identity, EVIDENCE), bytes=len(facts), sha256=hashlib.sha256(facts).hexdigest()),
     )
 
 

@@ -243,6 +243,18 @@ def read(folder: Path, identity: str) -> list[tuple[Path, Fact]]:
     return list(found.values())
 
 
+def show(facts: Iterable[Fact]) -> list[dict[str, Any]]:
+    """Return facts as the pages show them: without the hundreds of hashes of images, which no page needs.
+
+    Args:
+        facts: Of a bundle.
+    """
+    return [
+        fact.model_dump(mode="json", exclude={"pixels", "fingerprints", "hashes"}) | {"signed": fact.signed}
+        for fact in facts
+    ]
+
+
 def openings(facts: Iterable[tuple[Path, Fact]]) -> list[Opening]:
     """Return the openings of test images among facts, oldest first."""
     found = [fact for _, fact in facts if isinstance(fact, Opening)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
@@ -27,6 +28,18 @@ def test_the_list_names_files_that_are_there(client: Client) -> None:
             content = client("GET", f"/api/{file['path']}").content
             assert (len(content), sha256(content).hexdigest()) == (file["bytes"], file["sha256"])
         assert bundle["card"]["sha256"] == bundle["identity"]
+
+
+def test_what_became_known_of_a_model_is_what_its_page_shows(client: Client) -> None:
+    bundles = client("GET", "/api/device").json()["bundles"]
+    bundle = next(bundle for bundle in bundles if bundle["name"] == "pneumoscope-covid")
+    content = client("GET", f"/api/{bundle['evidence']['path']}").content
+    assert (len(content), sha256(content).hexdigest()) == (bundle["evidence"]["bytes"], bundle["evidence"]["sha256"])
+    shown = client("GET", f"/api/models/{bundle['identity'][:12]}").json()["evidence"]
+    assert json.loads(content) == shown
+    assert {"opening", "audit"} <= {fact["kind"] for fact in shown}
+    gatekeeper = next(bundle for bundle in bundles if bundle["role"] == "gatekeeper")
+    assert client("GET", f"/api/device/{gatekeeper['identity']}/evidence.json").status_code == 404
 
 
 def test_other_files_of_a_bundle_are_not_fetched(client: Client) -> None:

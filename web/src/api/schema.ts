@@ -1697,6 +1697,8 @@ export interface components {
              */
             audit: string;
             card: components["schemas"]["DeviceFile"];
+            /** @description of a classifier; none where its evidence was altered: what it says is not known */
+            evidence?: components["schemas"]["DeviceFile"] | null;
             /**
              * Identity
              * @description SHA-256 of the card

@@ -24,7 +24,12 @@ export interface ListedBundle {
   synthetic: boolean;
   card: BundleFile;
   model: BundleFile;
+  /** What became known of a classifier after its export. Absent or null: not known here. */
+  evidence?: BundleFile | null;
 }
+
+/** What became known of a classifier, as the server's pages have it (`ModelDetail.evidence`). */
+export type Facts = Record<string, unknown>[];
 
 const NOT_AUDITED = "not audited";
 

@@ -1,10 +1,11 @@
 // The bundles that this browser keeps (Cache Storage): downloaded once, with their SHA-256 checked.
-import type { BundleFile, BundleList, ListedBundle } from "./bundle";
+import type { BundleFile, BundleList, ClassifierCard, Facts, ListedBundle } from "./bundle";
 
 const CACHE = "pneumoscope-bundles-1";
 const SCHEMA = 1;
 const FILES = ["card.json", "model.onnx"] as const;
-type FileName = (typeof FILES)[number];
+const EVIDENCE = "evidence.json";
+type FileName = (typeof FILES)[number] | typeof EVIDENCE;
 
 /** A download failed, its bytes are not those of the list, or what was kept of it is damaged. */
 export class DownloadProblem extends Error {
@@ -50,7 +51,9 @@ function isListed(bundle: Partial<ListedBundle> | null): boolean {
   const isFile = (file?: Partial<BundleFile>) =>
     typeof file?.path === "string" && typeof file.sha256 === "string" && Number.isInteger(file.bytes);
   return (
-    typeof bundle?.identity === "string" && Array.isArray(bundle.labels) && [bundle.card, bundle.model].every(isFile)
+    typeof bundle?.identity === "string" &&
+    Array.isArray(bundle.labels) &&
+    [bundle.card, bundle.model, ...(bundle.evidence ? [bundle.evidence] : [])].every(isFile)
   );
 }
 
@@ -75,7 +78,11 @@ async function sha256(bytes: BufferSource): Promise<string> {
 /** Download a bundle; nothing is kept of one whose bytes are not those of the list. */
 export async function download(bundle: ListedBundle, onProgress: (bytes: number) => void): Promise<void> {
   const base = listAddress();
-  const files = { "card.json": bundle.card, "model.onnx": bundle.model };
+  const files = {
+    "card.json": bundle.card,
+    "model.onnx": bundle.model,
+    ...(bundle.evidence ? { [EVIDENCE]: bundle.evidence } : {}),
+  };
   const cache = await caches.open(CACHE);
   let before = 0;
   const fetched: [string, Uint8Array<ArrayBuffer>][] = [];
@@ -83,8 +90,7 @@ export async function download(bundle: ListedBundle, onProgress: (bytes: number)
     fetched.push([name, await fetchFile(new URL(file.path, base), file, (bytes) => onProgress(before + bytes))]);
     before += file.bytes;
   }
-  if ((await sha256((fetched[0] as [string, Uint8Array<ArrayBuffer>])[1])) !== bundle.identity)
-    throw new DownloadProblem("altered", `the card of ${bundle.name} is another`);
+  await checkCard(bundle, (fetched[0] as [string, Uint8Array<ArrayBuffer>])[1]);
   try {
     for (const [name, bytes] of fetched) await cache.put(key(bundle.identity, name), new Response(bytes));
     // Last: a bundle is kept once this is there.
@@ -93,6 +99,34 @@ export async function download(bundle: ListedBundle, onProgress: (bytes: number)
     await forget(bundle.identity);
     throw new DownloadProblem("full", error instanceof Error ? error.message : String(error));
   }
+}
+
+async function checkCard(bundle: ListedBundle, card: BufferSource): Promise<void> {
+  if ((await sha256(card)) !== bundle.identity)
+    throw new DownloadProblem("altered", `the card of ${bundle.name} is another`);
+}
+
+const parse = (bytes: BufferSource) => JSON.parse(new TextDecoder().decode(bytes));
+
+/** Fetch what a listed classifier is, to be read before it is downloaded; checked as a download is. */
+export async function fetchCard(bundle: ListedBundle): Promise<{ card: ClassifierCard; facts: Facts | null }> {
+  const fetchOne = (file: BundleFile) => fetchFile(new URL(file.path, listAddress()), file, () => undefined);
+  const bytes = await fetchOne(bundle.card);
+  await checkCard(bundle, bytes);
+  return { card: parse(bytes), facts: bundle.evidence ? parse(await fetchOne(bundle.evidence)) : null };
+}
+
+/** Fetch what became known of a kept classifier since its download, and keep it; return the bundle as it is kept now. */
+export async function renew(bundle: ListedBundle, listed: ListedBundle): Promise<ListedBundle> {
+  const { evidence = null, audit, stamps } = listed;
+  const renewed = { ...bundle, evidence, audit, stamps };
+  const cache = await caches.open(CACHE);
+  if (evidence) {
+    const bytes = await fetchFile(new URL(evidence.path, listAddress()), evidence, () => undefined);
+    await cache.put(key(bundle.identity, EVIDENCE), new Response(bytes));
+  } else await cache.delete(key(bundle.identity, EVIDENCE));
+  await cache.put(key(bundle.identity, "bundle.json"), new Response(JSON.stringify(renewed)));
+  return renewed;
 }
 
 async function fetchFile(address: URL, file: BundleFile, onProgress: (bytes: number) => void) {
@@ -157,9 +191,18 @@ export async function readKept(bundle: ListedBundle, name: FileName): Promise<Ui
   const response = await cache.match(key(bundle.identity, name));
   if (!response) throw await discard(bundle, name);
   const bytes = new Uint8Array(await response.arrayBuffer());
-  const wanted = name === "card.json" ? bundle.identity : bundle.model.sha256;
+  const wanted = {
+    "card.json": bundle.identity,
+    "model.onnx": bundle.model.sha256,
+    [EVIDENCE]: bundle.evidence?.sha256,
+  }[name];
   if ((await sha256(bytes)) !== wanted) throw await discard(bundle, name);
   return bytes;
+}
+
+/** Return what became known of a kept classifier, checked again; null: not known here. */
+export async function readFacts(bundle: ListedBundle): Promise<Facts | null> {
+  return bundle.evidence ? parse(await readKept(bundle, EVIDENCE)) : null;
 }
 
 /** Delete a bundle of which a kept file is damaged; return the problem. */
@@ -171,5 +214,5 @@ export async function discard(bundle: ListedBundle, name: string): Promise<Downl
 /** Forget a bundle. */
 export async function forget(identity: string): Promise<void> {
   const cache = await caches.open(CACHE);
-  for (const name of ["bundle.json", ...FILES]) await cache.delete(key(identity, name));
+  for (const name of ["bundle.json", ...FILES, EVIDENCE]) await cache.delete(key(identity, name));
 }

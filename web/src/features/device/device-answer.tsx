@@ -8,7 +8,7 @@ import type { Answer } from "../../device/messages";
 import { findMessage, formatNumber, labelName, t } from "../../i18n";
 import { decisionText } from "../study/decision-text";
 import { formatScore, RuleText, ScoreBasis, ScoreEvidence, ScoreScale, ScoreTable } from "../study/score-details";
-import { bundleName } from "./device-state";
+import { bundleName, facts } from "./device-state";
 import { modelOf } from "./model-of";
 
 interface Props {
@@ -43,7 +43,7 @@ export function DeviceAnswer({ answer, bundle, card, onOverride }: Props) {
         <h3>
           <a href={`#/networks/${bundle.identity}`}>{bundleName(bundle)}</a>
         </h3>
-        <ModelBadges model={modelOf(bundle, card)} />
+        <ModelBadges model={modelOf(bundle, card, facts.value[bundle.identity] ?? null)} />
       </header>
       <p class="verdict" data-decision={answer.decision ?? ""}>
         {answer.refused ? t("panel.silent") : decisionText(result)}

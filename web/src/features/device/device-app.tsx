@@ -10,7 +10,7 @@ import { Toasts } from "../../components/toast";
 import { canKeep } from "../../device/store";
 import { type Key, language, t } from "../../i18n";
 import { AskPage } from "./ask-page";
-import { denied, kept, readOffer, readState } from "./device-state";
+import { denied, kept, readOffer, readState, renewFacts } from "./device-state";
 import { HistoryPage } from "./history-page";
 import { NetworkPage } from "./network-page";
 import { NetworksPage } from "./networks-page";
@@ -38,8 +38,7 @@ export function DeviceApp() {
   }, [language.value]);
   useEffect(() => {
     if (!canKeep()) return;
-    void readState();
-    void readOffer();
+    void Promise.all([readState(), readOffer()]).then(renewFacts);
     return focusOnChange();
   }, []);
   const here = page === "" ? "ask" : page;

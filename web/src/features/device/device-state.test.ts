@@ -2,10 +2,13 @@
 import { createHash } from "node:crypto";
 import { beforeEach, expect, test, vi } from "vitest";
 import type { BundleFile, ListedBundle } from "../../device/bundle";
+import { knowsEvidence, listOpenings } from "../models/card-facts";
 import { describe } from "./device-problem";
 import {
+  cards,
   classifiers,
   denied,
+  facts,
   fetchBundles,
   kept,
   leftovers,
@@ -16,7 +19,9 @@ import {
   readOffer,
   readState,
   remove,
+  renewFacts,
 } from "./device-state";
+import { modelOf } from "./model-of";
 
 // The networks themselves are not run here.
 vi.mock("../../device/engine", async (original) => ({
@@ -59,11 +64,14 @@ const FACTS = {
   synthetic: true,
 };
 
+const OPENING = { kind: "opening", images: 1091, earlier_openings: 7 };
+
 function make(name: string, role: ListedBundle["role"] = "classifier"): ListedBundle {
   const model = serve(`${name}/model.onnx`, `the graph of ${name}`);
   const card = serve(`${name}/card.json`, JSON.stringify({ ...FACTS, name, model_sha256: model.sha256 }));
   const facts = { version: "1", labels: [], audit: "", stamps: [], synthetic: false };
-  return { identity: card.sha256, role, name, ...facts, card, model };
+  const evidence = role === "classifier" ? serve(`${name}/evidence.json`, JSON.stringify([OPENING])) : null;
+  return { identity: card.sha256, role, name, ...facts, card, model, evidence };
 }
 
 let bundles: ListedBundle[] = [];
@@ -114,7 +122,7 @@ for (const [lost, left] of [
     expect(names(missing(networks()))).toEqual(["gatekeeper", "lungs", "one", "two"].slice(left.length));
     await fetchBundles(networks());
     expect(problem.value).toBeNull();
-    expect(fetched).toHaveLength(2 * (4 - left.length));
+    expect(fetched).toHaveLength(2 * (4 - left.length) + 2);
     expect(names(classifiers())).toEqual(["one", "two"]);
     expect(leftovers()).toEqual([]);
   });
@@ -226,4 +234,37 @@ test("a list that is whole is offered", async () => {
   await readOffer();
   expect(offered.value?.bundles).toEqual(bundles);
   expect(offerProblem.value).toBeNull();
+});
+
+const firstModel = () => {
+  const [bundle] = classifiers() as [ListedBundle];
+  const card = cards.value[bundle.identity] as NonNullable<(typeof cards.value)[string]>;
+  return modelOf(bundle, { ...card, not_looked_for: [] }, facts.value[bundle.identity] ?? null);
+};
+
+test("a downloaded network brings the openings of its test images", async () => {
+  await fetchBundles(networks());
+  expect(knowsEvidence(firstModel())).toBe(true);
+  expect(listOpenings(firstModel())).toEqual([OPENING]);
+});
+
+test("without evidence the page does not claim that there was no opening", async () => {
+  offered.value = { schema_version: 1, bundles: bundles.map(({ evidence: _, ...rest }) => rest) };
+  await fetchBundles(networks());
+  expect(listOpenings(firstModel())).toEqual([]);
+  expect(knowsEvidence(firstModel())).toBe(false);
+});
+
+test("what became known since the download is taken over", async () => {
+  await fetchBundles(networks());
+  const audit = { kind: "audit", time: "2027-01-01T00:00:00Z", verdict: "fail" };
+  const evidence = serve("one/evidence.json", JSON.stringify([OPENING, audit]));
+  const [one, ...others] = bundles as [ListedBundle, ...ListedBundle[]];
+  offered.value = { schema_version: 1, bundles: [{ ...one, evidence, audit: "failed", stamps: [] }, ...others] };
+  await renewFacts();
+  expect(firstModel().audit).toBe("failed");
+  expect(firstModel().evidence).toEqual([OPENING, audit]);
+  await readState(); // it was kept
+  expect(firstModel().audit).toBe("failed");
+  expect(firstModel().evidence).toEqual([OPENING, audit]);
 });

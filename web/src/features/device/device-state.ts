@@ -1,9 +1,16 @@
 // The state of the page "on this device".
 import { signal } from "@preact/signals";
-import { type BundleList, type ClassifierCard, findUsable, type ListedBundle, withFacts } from "../../device/bundle";
+import {
+  type BundleList,
+  type ClassifierCard,
+  type Facts,
+  findUsable,
+  type ListedBundle,
+  withFacts,
+} from "../../device/bundle";
 import { loadModels } from "../../device/engine";
 import type { Answered, Loaded } from "../../device/messages";
-import { DownloadProblem, download, fetchList, forget, listKept, readKept } from "../../device/store";
+import { DownloadProblem, download, fetchList, forget, listKept, readFacts, readKept, renew } from "../../device/store";
 import { nameAmong } from "../../model-names";
 import { keepPreference, readPreference } from "../../preferences";
 
@@ -15,6 +22,8 @@ export const denied = signal(false);
 export const offered = signal<BundleList | null | undefined>(undefined);
 export const kept = signal<ListedBundle[] | null>(null);
 export const cards = signal<Record<string, ClassifierCard>>({});
+/** What became known of each kept network since its export; null: not known here. */
+export const facts = signal<Record<string, Facts | null>>({});
 /** Identities of the networks that are asked, in the order of the list. */
 export const chosen = signal<string[]>([]);
 /** Why a download broke off, or why what is kept can't be loaded. */
@@ -43,7 +52,7 @@ export const leftovers = () => (classifiers().length ? [] : (kept.value ?? []));
 /** Return what a network is called here. */
 export const bundleName = (bundle: ListedBundle) =>
   nameAmong(bundle, [...(offered.value?.bundles ?? []), ...(kept.value ?? [])]);
-export const sizeOf = (bundle: ListedBundle) => bundle.card.bytes + bundle.model.bytes;
+export const sizeOf = ({ card, model, evidence }: ListedBundle) => card.bytes + model.bytes + (evidence?.bytes ?? 0);
 
 /** Whether an image can be asked about: gatekeeper, lungs and a chosen network are kept. */
 export function isReady(): boolean {
@@ -55,6 +64,7 @@ export async function readState(): Promise<void> {
   const whole: ListedBundle[] = [];
   const damaged: string[] = [];
   const read: Record<string, ClassifierCard> = {};
+  const known: Record<string, Facts | null> = {};
   let listed: ListedBundle[];
   try {
     listed = await listKept();
@@ -69,9 +79,10 @@ export async function readState(): Promise<void> {
       await readKept(bundle, "model.onnx");
       if (bundle.role !== "classifier") whole.push(bundle);
       else {
-        const facts: ClassifierCard = JSON.parse(new TextDecoder().decode(card));
-        read[bundle.identity] = facts;
-        whole.push(withFacts(bundle, facts));
+        const own: ClassifierCard = JSON.parse(new TextDecoder().decode(card));
+        known[bundle.identity] = await readFacts(bundle);
+        read[bundle.identity] = own;
+        whole.push(withFacts(bundle, own));
       }
     } catch (error) {
       if (!(error instanceof DownloadProblem)) throw error;
@@ -79,6 +90,7 @@ export async function readState(): Promise<void> {
     }
   if (damaged.length) problem.value = new DownloadProblem("damaged", damaged.join(", "));
   const usable = findUsable(whole);
+  facts.value = known;
   cards.value = Object.fromEntries(Object.entries(read).filter(([id]) => usable.some((one) => one.identity === id)));
   kept.value = whole;
   const present = classifiers().map((bundle) => bundle.identity);
@@ -131,6 +143,23 @@ export async function readOffer(): Promise<void> {
     offerProblem.value = error;
   }
 }
+
+/** Take over what became known of kept networks since their download, such as a failed audit. */
+export async function renewFacts(): Promise<void> {
+  for (const bundle of kept.value ?? []) {
+    const listed = offered.value?.bundles.find((one) => one.identity === bundle.identity);
+    if (bundle.role !== "classifier" || !listed || isSame(bundle, listed)) continue;
+    const renewed = await renew(bundle, listed).catch(() => null); // the page opens again without it
+    const card = cards.value[bundle.identity];
+    if (!renewed || !card) continue;
+    const known = await readFacts(renewed).catch(() => null);
+    facts.value = { ...facts.value, [bundle.identity]: known };
+    kept.value = (kept.value ?? []).map((one) => (one.identity === bundle.identity ? withFacts(renewed, card) : one));
+  }
+}
+
+const isSame = (bundle: ListedBundle, listed: ListedBundle) =>
+  bundle.evidence?.sha256 === listed.evidence?.sha256 && bundle.audit === listed.audit;
 
 /** The bundles that a download of these classifiers needs and that are not kept, gatekeeper and lungs first. */
 export function missing(identities: readonly string[]): ListedBundle[] {

@@ -1,8 +1,9 @@
 // A kept bundle in the form that the pages of the server have, so that their parts can show it.
 import type { ModelDetail } from "../../api/types";
-import type { ClassifierCard, ListedBundle } from "../../device/bundle";
+import type { ClassifierCard, Facts, ListedBundle } from "../../device/bundle";
 
-export function modelOf(bundle: ListedBundle, card: ClassifierCard): ModelDetail {
+/** `facts`: what became known of it since its export; null: not known here. */
+export function modelOf(bundle: ListedBundle, card: ClassifierCard, facts: Facts | null): ModelDetail {
   return {
     id: bundle.identity,
     identity: bundle.identity,
@@ -19,8 +20,9 @@ export function modelOf(bundle: ListedBundle, card: ClassifierCard): ModelDetail
     on: true,
     audit: bundle.audit,
     card: card as unknown as Record<string, unknown>,
-    evidence: [],
+    // The pages take a model without this list for one of which nothing is known.
+    evidence: facts,
     files: [],
     switches: [],
-  } as ModelDetail;
+  } as unknown as ModelDetail;
 }

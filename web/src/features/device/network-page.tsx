@@ -4,10 +4,11 @@ import { useEffect } from "preact/hooks";
 import { viewOfFinding } from "../../api/card";
 import { ModelBadges } from "../../components/badge";
 import { Said } from "../../components/said";
-import type { ClassifierCard } from "../../device/bundle";
-import { listAddress } from "../../device/store";
+import type { ClassifierCard, Facts } from "../../device/bundle";
+import { fetchCard } from "../../device/store";
 import { t } from "../../i18n";
 import { Decisions } from "../models/decisions";
+import { Evidence } from "../models/evidence";
 import { Figures } from "../models/figures";
 import { ModelSummary } from "../models/model-summary";
 import { Origin } from "../models/origin";
@@ -15,20 +16,19 @@ import { Limits, Purpose } from "../models/purpose";
 import { Scores } from "../models/scores";
 import { ModelWarnings } from "../models/warnings";
 import { CertificateRun } from "./certificate-run";
-import { bundleName, cards, kept, offered, sizeOf } from "./device-state";
+import { bundleName, cards, facts, kept, offered, sizeOf } from "./device-state";
 import { modelOf } from "./model-of";
 import { Resources } from "./resources";
 import { formatSize } from "./size";
 
 export function NetworkPage({ id }: { id: string }) {
-  const fetched = useSignal<ClassifierCard | null>(null);
+  const fetched = useSignal<{ card: ClassifierCard; facts: Facts | null } | null>(null);
   const bundle = [...(kept.value ?? []), ...(offered.value?.bundles ?? [])].find((one) => one.identity === id);
-  const card = cards.value[id] ?? fetched.value;
+  const card = cards.value[id] ?? fetched.value?.card;
   useEffect(() => {
     if (!bundle || card) return;
-    fetch(new URL(bundle.card.path, listAddress()), { credentials: "same-origin" })
-      .then((response) => response.json())
-      .then((read: ClassifierCard) => {
+    fetchCard(bundle)
+      .then((read) => {
         fetched.value = read;
       })
       .catch(() => undefined); // without a connection there is nothing to show
@@ -43,7 +43,7 @@ export function NetworkPage({ id }: { id: string }) {
         </p>
       </div>
     );
-  const model = modelOf(bundle, card);
+  const model = modelOf(bundle, card, (cards.value[id] ? facts.value[id] : fetched.value?.facts) ?? null);
   const one = card.findings?.length ? viewOfFinding(card, card.findings[0]?.name ?? "") : card;
   const parts = [
     ["purpose", <Purpose key="p" model={model} card={card} />],
@@ -52,6 +52,7 @@ export function NetworkPage({ id }: { id: string }) {
     ["decisions", <Decisions key="d" card={one} />],
     ["scores", <Scores key="s" card={one} />],
     ["origin", <Origin key="o" card={card} />],
+    ["evidence", <Evidence key="e" model={model} />],
   ] as const;
   return (
     <article class="page model device">

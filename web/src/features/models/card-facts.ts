@@ -14,24 +14,38 @@ interface Opening {
   note?: string;
 }
 
+/**
+ * Whether what became known of a model since its export is known here. It is not where its evidence was altered, nor on
+ * a device whose download did not bring it.
+ */
+export function knowsEvidence(model: ModelDetail): boolean {
+  return model.audit !== "unreadable" && (model.evidence as unknown) != null;
+}
+
+/** Return the facts about a model, the oldest first. */
+function listFacts(model: ModelDetail): Record<string, unknown>[] {
+  const timeOf = (fact: Record<string, unknown>) => (typeof fact.time === "string" ? fact.time : "");
+  return [...(model.evidence ?? [])].sort((one, other) => timeOf(one).localeCompare(timeOf(other)));
+}
+
 export function listOpenings(model: ModelDetail): Opening[] {
   return filterEvidence(model, "opening") as unknown as Opening[];
 }
 
 function filterEvidence(model: ModelDetail, kind: string): Record<string, unknown>[] {
-  return model.evidence.filter((fact) => fact.kind === kind);
+  return listFacts(model).filter((fact) => fact.kind === kind);
 }
 
 /** How far the exported graph is from the network that was trained: the largest difference of each output. */
 export function findParity(model: ModelDetail): { images: number; largest: Record<string, number> } | null {
-  const fact = model.evidence.find((one) => "largest difference" in one);
+  const fact = listFacts(model).find((one) => "largest difference" in one);
   if (!fact) return null;
   return { images: Number(fact.images), largest: fact["largest difference"] as Record<string, number> };
 }
 
 /** Return the facts that no other function here reads; the page shows them unformatted. */
 export function listOtherFacts(model: ModelDetail): Record<string, unknown>[] {
-  return model.evidence.filter((fact) => fact.kind !== "opening" && !("largest difference" in fact));
+  return listFacts(model).filter((fact) => fact.kind !== "opening" && !("largest difference" in fact));
 }
 
 /**

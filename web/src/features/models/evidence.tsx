@@ -4,11 +4,12 @@ import type { ComponentChildren } from "preact";
 import type { Card } from "../../api/card";
 import type { ModelDetail } from "../../api/types";
 import { formatDateTime, formatNumber, t, translateTerm } from "../../i18n";
-import { arrangeChanges, findParity, listOpenings, listOtherFacts } from "./card-facts";
+import { arrangeChanges, findParity, knowsEvidence, listOpenings, listOtherFacts } from "./card-facts";
 
 export function Evidence({ model }: { model: ModelDetail }) {
   const parity = findParity(model);
   const openings = listOpenings(model);
+  const known = knowsEvidence(model);
   const others = listOtherFacts(model);
   return (
     <>
@@ -21,7 +22,7 @@ export function Evidence({ model }: { model: ModelDetail }) {
         <div>
           <dt>{t("model.openings")}</dt>
           <dd>
-            {openings.length === 0 && t("model.test-none")}
+            {openings.length === 0 && t(known ? "model.test-none" : "model.test-unknown")}
             {openings.map((opening) => (
               <div key={opening.time}>
                 {formatDateTime(opening.time)}: {t("model.images", { count: formatNumber(opening.images, 0) })};{" "}
@@ -40,7 +41,7 @@ export function Evidence({ model }: { model: ModelDetail }) {
                     .map(([output, value]) => `${output} ${value.toExponential(1)}`)
                     .join(", "),
                 })
-              : t("model.parity-none")}
+              : t(known ? "model.parity-none" : "model.not-known")}
           </dd>
         </div>
         {others.map((fact, index) => (

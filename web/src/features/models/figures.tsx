@@ -5,7 +5,7 @@ import type { ModelDetail } from "../../api/types";
 import { type Estimate, formatEstimate, IntervalTable } from "../../components/estimate";
 import { ScrollArea } from "../../components/scroll-area";
 import { formatDateTime, formatNumber, t, translateTerm } from "../../i18n";
-import { listOpenings, selectHeadline, selectShown } from "./card-facts";
+import { knowsEvidence, listOpenings, selectHeadline, selectShown } from "./card-facts";
 import { classLabel, explainFigure, nameFigure } from "./figure-names";
 
 export function Figures({ model, card }: { model: ModelDetail; card: Card }) {
@@ -14,7 +14,7 @@ export function Figures({ model, card }: { model: ModelDetail; card: Card }) {
     <>
       <p class="soft">{t("model.figures-lead")}</p>
       <h3>{t("model.test")}</h3>
-      {openings.length === 0 && <p>{t("model.test-none")}</p>}
+      {openings.length === 0 && <p>{t(knowsEvidence(model) ? "model.test-none" : "model.test-unknown")}</p>}
       {openings.map((opening) => (
         <div key={opening.time}>
           <p>

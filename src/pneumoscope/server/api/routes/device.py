@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, Response
 
-from pneumoscope.bundle.device_list import FILES, DeviceList, companion_folders, list_for_device
+from pneumoscope.bundle.device_list import (
+    EVIDENCE,
+    FILES,
+    DeviceList,
+    companion_folders,
+    list_for_device,
+    write_evidence,
+)
 from pneumoscope.server.api.dependencies import AppContext, CurrentUser
 from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference import queue
@@ -30,11 +37,14 @@ def list_downloads(context: AppContext, user: CurrentUser) -> DeviceList:
     return list_for_device([model.folder for model in models], lambda identity, name: f"device/{identity}/{name}")
 
 
-def get_download(context: AppContext, user: CurrentUser, identity: str, name: str) -> FileResponse:
+def get_download(context: AppContext, user: CurrentUser, identity: str, name: str) -> Response:
     """Fetch a file of the list."""
     folder = companion_folders().get(identity)
     if folder is None:
-        folder = context.catalogue.get(identity).folder
+        model = context.catalogue.get(identity)
+        folder = model.folder
+        if name == EVIDENCE and (facts := write_evidence(folder, model.identity)) is not None:
+            return Response(facts, media_type="application/json")
     if name not in FILES:
         raise NotFoundError("file")
     return FileResponse(folder / name, filename=name)

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 
-from pneumoscope.bundle.evidence import NOT_AUDITED, filter_stamps
+from pneumoscope.bundle.evidence import NOT_AUDITED, filter_stamps, show
 from pneumoscope.server.api.dependencies import AppContext, Context, CurrentAdmin, CurrentUser
 from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.common import AnsweredOut, ModelDetail, ModelOut, SwitchIn, SwitchOut, as_time
@@ -53,11 +53,7 @@ def get_model(context: AppContext, user: CurrentUser, model: Id) -> ModelDetail:
     return ModelDetail(
         **out.model_dump(),
         card=entry.card.model_dump(mode="json"),
-        evidence=[
-            # Hundreds of hashes of images, which no page needs.
-            fact.model_dump(mode="json", exclude={"pixels", "fingerprints", "hashes"}) | {"signed": fact.signed}
-            for fact in facts
-        ],
+        evidence=show(facts),
         files=list(list_files(entry)),
         switches=[SwitchOut(on=row.on, reason=row.reason, by=row.by, at=as_time(row.at)) for row in switches],
     )
