@@ -340,6 +340,23 @@ def test_three_taps_lead_to_the_answer(site: Site, phone: Page) -> None:
     assert obstacles(phone) == []
 
 
+LONG = "1.2.840.113619.2.30.1.1762295590.1623.978668949.886.20041234.1.png"
+
+
+def test_a_long_name_leaves_the_page_as_wide_as_the_screen(site: Site, new_page: Callable[..., Page]) -> None:
+    phone = new_page(PHONE, **TOUCH)
+    opened(phone, f"{site.url}/device.html")
+    for name in (LONG, "52a8b6bf730b648d37b37d2aa51fd3_jumbo-1.png"):
+        ask(phone, name, drawn(2))
+        assert phone.evaluate("[document.documentElement.scrollWidth, innerWidth]") == [390, 390]
+    phone.set_input_files(PICK, {"name": LONG, "mimeType": "", "buffer": b"GIF89a" + bytes(40)})
+    expect(phone.get_by_role("alert")).to_contain_text("Possible are PNG")
+    assert phone.evaluate("[document.documentElement.scrollWidth, innerWidth]") == [390, 390]
+    phone.get_by_role("navigation").get_by_text("History").tap()  # it is on the screen
+    expect(phone.locator(".device-history")).to_contain_text(LONG)
+    assert phone.evaluate("[document.documentElement.scrollWidth, innerWidth]") == [390, 390]
+
+
 def test_the_history_is_erased(site: Site, phone: Page) -> None:
     opened(phone, f"{site.url}/device.html")
     ask(phone, "one.png", drawn(3))
