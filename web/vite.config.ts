@@ -1,6 +1,8 @@
 // Builds the web app into the Python package. The server's Content-Security-Policy forbids inline scripts, so nothing
 // is inlined. There are two pages: the reading room (index.html), and the app on this device (device.html), which needs
 // no server and whose files a service worker keeps.
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { defaultClientConditions, defineConfig, type Plugin } from "vite";
 import { VitePWA } from "vite-plugin-pwa";
 import { leanCornerstone } from "./cornerstone.ts";
@@ -52,9 +54,14 @@ function collectWorkerFiles(): Plugin {
   };
 }
 
+/** ONNX Runtime's WebAssembly: no page fetches it before the reader has seen its size (src/device/runtime-file.ts). */
+const runtime = readFileSync(new URL("node_modules/onnxruntime-web/dist/ort-wasm-simd-threaded.wasm", import.meta.url));
+const runtimeFile = { bytes: runtime.length, sha256: createHash("sha256").update(runtime).digest("hex") };
+
 const isDeviceFile = (url: string) => deviceFiles.has(url) || /^device[^/]*\.(html|png|webmanifest)$/.test(url);
 
 export default defineConfig({
+  define: { __RUNTIME_FILE__: JSON.stringify(runtimeFile) },
   base: "./", // an exported folder may lie anywhere on a host
   resolve: { conditions: ["onnxruntime-web-use-extern-wasm", ...defaultClientConditions] },
   plugins: [
@@ -86,7 +93,7 @@ export default defineConfig({
       },
       workbox: {
         globPatterns: ["**/*.{html,js,mjs,css,svg,wasm}", "device*.png"],
-        maximumFileSizeToCacheInBytes: 32e6, // ONNX Runtime has 14 MB
+        globIgnores: ["**/ort-wasm*.wasm"], // the page downloads and keeps it when the reader asks for it
         // What this page does not need is not kept; the reading room is never answered from a store.
         manifestTransforms: [(entries) => ({ manifest: entries.filter(({ url }) => isDeviceFile(url)), warnings: [] })],
         navigateFallback: null,

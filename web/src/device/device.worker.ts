@@ -22,7 +22,7 @@ import { FileProblem, type Plane } from "./picture";
 import { resize } from "./resample";
 import { type Classifier, classify, makeCompanions, type Outcome, Screener } from "./runtime";
 import type { Companions } from "./screening";
-import { DownloadProblem, discard, readKept } from "./store";
+import { DownloadProblem, discard, readKept, readRuntime } from "./store";
 
 const PREVIEW = 1024; // pixels of the longer side
 const MOST_THREADS = 2; // of a worker: more gain little, and wait by spinning
@@ -31,9 +31,18 @@ const MOST_THREADS = 2; // of a worker: more gain little, and wait by spinning
 // cost half as much again in all, so that they are for devices with cores to spare.
 const cores = navigator.hardwareConcurrency || 1;
 const threads = self.crossOriginIsolated ? Math.min(MOST_THREADS, Math.max(1, Math.floor(cores / 4))) : 1;
-startRuntime(threads);
-const beside = cores > 1 ? new GraphWorker(threads) : null;
-const workers = beside ? 2 : 1;
+const workers = cores > 1 ? 2 : 1;
+let beside: GraphWorker | null = null;
+let started = false;
+
+/** Start ONNX Runtime from what the page has kept. */
+async function start(): Promise<void> {
+  if (started) return;
+  const binary = await readRuntime();
+  if (workers > 1) beside = new GraphWorker(threads, binary.slice());
+  startRuntime(threads, binary);
+  started = true;
+}
 
 interface Part<C> {
   card: C;
@@ -56,7 +65,8 @@ async function open<C>(bundle: ListedBundle): Promise<Part<C>> {
 }
 
 async function load({ bundles }: LoadRequest): Promise<Loaded> {
-  const start = performance.now();
+  const from = performance.now();
+  await start();
   const wanted = new Set(bundles.map((bundle) => bundle.identity));
   for (const [identity, { graph }] of graphs)
     if (!wanted.has(identity)) {
@@ -71,7 +81,7 @@ async function load({ bundles }: LoadRequest): Promise<Loaded> {
   companions = makeCompanions(await open<GatekeeperCard>(role("gatekeeper")), await open<LungsCard>(role("lungs")));
   for (const bundle of bundles) if (bundle.role === "classifier") await open<ClassifierCard>(bundle);
   const engine = `${RUNTIME}, ${workers} worker${workers === 1 ? "" : "s"}, threads of each: ${threads}`;
-  return { kind: "loaded", milliseconds: performance.now() - start, threads: workers * threads, engine };
+  return { kind: "loaded", milliseconds: performance.now() - from, threads: workers * threads, engine };
 }
 
 async function predict({ file, models, camera, override, depth }: PredictRequest): Promise<Answered> {

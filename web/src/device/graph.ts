@@ -1,7 +1,6 @@
 // Graphs in ONNX Runtime's WebAssembly build: in this worker, or in a worker beside it.
 
 import ortScript from "onnxruntime-web/ort-wasm-simd-threaded.mjs?url";
-import ortBinary from "onnxruntime-web/ort-wasm-simd-threaded.wasm?url";
 import * as ort from "onnxruntime-web/wasm";
 import { WorkerCalls } from "./calls";
 import type { Plane } from "./picture";
@@ -17,11 +16,11 @@ export interface Graph {
   release: () => Promise<void>;
 }
 
-/** Set up ONNX Runtime in this worker. */
-export function startRuntime(threads: number): void {
-  const absolute = (url: string) => new URL(url, import.meta.url).href;
+/** Set up ONNX Runtime in this worker; `binary` is its WebAssembly, which the page has kept. */
+export function startRuntime(threads: number, binary: Uint8Array<ArrayBuffer>): void {
   ort.env.wasm.numThreads = threads;
-  ort.env.wasm.wasmPaths = { mjs: absolute(ortScript), wasm: absolute(ortBinary) };
+  ort.env.wasm.wasmPaths = { mjs: new URL(ortScript, import.meta.url).href };
+  ort.env.wasm.wasmBinary = binary;
   ort.env.logLevel = "error";
 }
 
@@ -70,7 +69,7 @@ function toTensor({ width, height, values }: Plane): ort.Tensor {
 }
 
 export type GraphRequest =
-  | { kind: "start"; threads: number }
+  | { kind: "start"; threads: number; binary: Uint8Array<ArrayBuffer> }
   | { kind: "load"; graph: number; model: Uint8Array<ArrayBuffer> }
   | { kind: "run"; graph: number; plane: Plane; outputs: string[]; lungs?: Plane }
   | { kind: "release"; graph: number };
@@ -81,9 +80,10 @@ export class GraphWorker {
   readonly #calls: WorkerCalls<GraphRequest, GraphReply>;
   #graphs = 0;
 
-  constructor(threads: number) {
+  /** `binary` moves to that worker. */
+  constructor(threads: number, binary: Uint8Array<ArrayBuffer>) {
     this.#calls = new WorkerCalls(new Worker(new URL("./graph.worker.ts", import.meta.url), { type: "module" }));
-    this.#ask({ kind: "start", threads }).catch(() => undefined); // what is asked next says so
+    this.#ask({ kind: "start", threads, binary }, [binary.buffer]).catch(() => undefined); // what is asked next says so
   }
 
   async load(model: Uint8Array<ArrayBuffer>): Promise<Graph> {

@@ -1,5 +1,5 @@
 // A worker that runs classifiers' graphs while the worker that started it judges the image. It makes no request but for
-// ONNX Runtime's own files.
+// ONNX Runtime's own script.
 import { answerInTurn } from "./calls";
 import { type Graph, type GraphReply, type GraphRequest, OwnGraph, startRuntime } from "./graph";
 
@@ -7,7 +7,7 @@ const graphs = new Map<number, Graph>();
 
 async function answer(request: GraphRequest): Promise<GraphReply> {
   if (request.kind === "start") {
-    startRuntime(request.threads);
+    startRuntime(request.threads, request.binary);
     return null;
   }
   if (request.kind === "load") {

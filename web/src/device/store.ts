@@ -1,5 +1,6 @@
 // The bundles that this browser keeps (Cache Storage): downloaded once, with their SHA-256 checked.
 import type { BundleFile, BundleList, ClassifierCard, Facts, ListedBundle } from "./bundle";
+import { RUNTIME_FILE, RUNTIME_NAME } from "./runtime-file";
 
 const CACHE = "pneumoscope-bundles-1";
 const SCHEMA = 1;
@@ -158,6 +159,42 @@ async function fetchFile(address: URL, file: BundleFile, onProgress: (bytes: num
   if (at !== bytes.length || (await sha256(bytes)) !== file.sha256)
     throw new DownloadProblem("altered", `${address.pathname} has another SHA-256 than the list says`);
   return bytes;
+}
+
+/** The kept runtime is named by what it is: one of another version counts as none. */
+const RUNTIMES = `${KEPT}runtime/`;
+const RUNTIME_KEY = `${RUNTIMES}${RUNTIME_FILE.sha256}`;
+
+/** Download what runs the networks; nothing is kept of it if its bytes are not those that this page was built with. */
+export async function downloadRuntime(onProgress: (bytes: number) => void): Promise<void> {
+  const bytes = await fetchFile(new URL(RUNTIME_FILE.path), RUNTIME_FILE, onProgress);
+  await forgetRuntime();
+  try {
+    await (await caches.open(CACHE)).put(RUNTIME_KEY, new Response(bytes));
+  } catch (error) {
+    await forgetRuntime();
+    throw new DownloadProblem("full", error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Return whether this browser keeps what runs the networks. */
+export async function keepsRuntime(): Promise<boolean> {
+  return canKeep() && (await (await caches.open(CACHE)).match(RUNTIME_KEY)) !== undefined;
+}
+
+/** Return what runs the networks, checked again; a damaged one is deleted. */
+export async function readRuntime(): Promise<Uint8Array<ArrayBuffer>> {
+  const response = await (await caches.open(CACHE)).match(RUNTIME_KEY);
+  const bytes = new Uint8Array((await response?.arrayBuffer()) ?? new ArrayBuffer(0));
+  if ((await sha256(bytes)) === RUNTIME_FILE.sha256) return bytes;
+  await forgetRuntime();
+  throw new DownloadProblem("damaged", RUNTIME_NAME);
+}
+
+/** Forget what runs the networks, of any version. */
+export async function forgetRuntime(): Promise<void> {
+  const cache = await caches.open(CACHE);
+  for (const { url } of await cache.keys()) if (url.startsWith(RUNTIMES)) await cache.delete(url);
 }
 
 /** Return the bundles of which this browser keeps all files. */

@@ -11,8 +11,12 @@ import {
   facts,
   fetchBundles,
   kept,
+  keptSize,
+  lacksRuntime,
+  leftoverNames,
   leftovers,
   missing,
+  missingSize,
   offered,
   offerProblem,
   problem,
@@ -28,6 +32,13 @@ vi.mock("../../device/engine", async (original) => ({
   ...(await original<typeof import("../../device/engine")>()),
   loadModels: () => new Promise(() => undefined),
 }));
+
+vi.mock("../../device/runtime-file", async () => {
+  const { createHash } = await import("node:crypto");
+  const sha256 = createHash("sha256").update("the runtime").digest("hex");
+  const path = "https://host.example/app/assets/runtime.wasm";
+  return { RUNTIME_NAME: "ONNX Runtime", RUNTIME_FILE: { path, bytes: 11, sha256 } };
+});
 
 const ADDRESS = "https://host.example/app/device.html";
 const served = new Map<string, Uint8Array<ArrayBuffer>>();
@@ -81,6 +92,7 @@ const names = (some: readonly ListedBundle[]) => some.map(({ name }) => name);
 beforeEach(async () => {
   for (const map of [served, stored]) map.clear();
   full = null;
+  serve("https://host.example/app/assets/runtime.wasm", "the runtime");
   vi.stubGlobal("caches", { open: async () => cache });
   vi.stubGlobal("document", { querySelector: () => null, baseURI: ADDRESS });
   vi.stubGlobal("navigator", {});
@@ -114,9 +126,9 @@ for (const [lost, left] of [
     await fetchBundles(networks());
     expect(names(classifiers())).toEqual([]);
     expect(names(leftovers())).toEqual(left);
-    const words = left.length ? `Kept of it: ${left.join(", ")}.` : "Nothing of it was kept.";
+    expect(leftoverNames()).toEqual(["ONNX Runtime", ...left]);
     expect(describe(problem.value)).toContain("The download broke off.");
-    expect(describe(problem.value)).toContain(words);
+    expect(describe(problem.value)).toContain(`Kept of it: ${leftoverNames().join(", ")}.`);
     restore();
     fetched.length = 0;
     expect(names(missing(networks()))).toEqual(["gatekeeper", "lungs", "one", "two"].slice(left.length));
@@ -132,7 +144,7 @@ test("a network that came before the download broke off can be asked", async () 
   await fetchBundles(networks());
   expect(names(classifiers())).toEqual(["one"]);
   expect(names(missing(networks()))).toEqual(["two"]);
-  expect(describe(problem.value)).toContain("Kept of it: gatekeeper, lungs, one.");
+  expect(describe(problem.value)).toContain("Kept of it: ONNX Runtime, gatekeeper, lungs, one.");
 });
 
 test("a connection that ends within a file is a download that broke off", async () => {
@@ -143,7 +155,9 @@ test("a connection that ends within a file is a download that broke off", async 
     return new Response(new ReadableStream({ pull: (controller) => controller.error(new TypeError("network error")) }));
   });
   await fetchBundles(networks());
-  expect(describe(problem.value)).toMatch(/^The download broke off.*Kept of it: gatekeeper, lungs, one\.$/);
+  expect(describe(problem.value)).toMatch(
+    /^The download broke off.*Kept of it: ONNX Runtime, gatekeeper, lungs, one\.$/,
+  );
 });
 
 for (const file of ["model.onnx", "bundle.json"])
@@ -151,7 +165,9 @@ for (const file of ["model.onnx", "bundle.json"])
     const { identity } = bundles.find(({ name }) => name === "one") as ListedBundle;
     full = `${identity}/${file}`;
     await fetchBundles(networks());
-    expect(describe(problem.value)).toMatch(/^This browser has no room .* Kept of it: gatekeeper, lungs\.$/);
+    expect(describe(problem.value)).toMatch(
+      /^This browser has no room .* Kept of it: ONNX Runtime, gatekeeper, lungs\.$/,
+    );
     expect([...stored.keys()].some((url) => url.includes(identity))).toBe(false);
   });
 
@@ -267,4 +283,41 @@ test("what became known since the download is taken over", async () => {
   await readState(); // it was kept
   expect(firstModel().audit).toBe("failed");
   expect(firstModel().evidence).toEqual([OPENING, audit]);
+});
+
+test("what runs the networks is downloaded with the first one, and its size is part of what is said before", async () => {
+  const sizes = bundles.reduce((sum, bundle) => sum + (bundle.evidence?.bytes ?? 0), 0);
+  const files = bundles.reduce((sum, { card, model }) => sum + card.bytes + model.bytes, sizes);
+  expect(missingSize(networks())).toBe(files + 11);
+  await fetchBundles(networks());
+  const bytes = [...stored].filter(([url]) => !url.endsWith("/bundle.json")).map(([, { length }]) => length);
+  expect(bytes.reduce((sum, length) => sum + length)).toBe(files + 11);
+  expect(keptSize()).toBe(files + 11);
+  expect(missingSize(networks())).toBe(0);
+});
+
+test("a broken download of what runs the networks keeps nothing", async () => {
+  const restore = lose("runtime.wasm");
+  await fetchBundles(networks());
+  expect(describe(problem.value)).toMatch(/^The download broke off\..* Nothing of it was kept\.$/);
+  expect(leftoverNames()).toEqual([]);
+  restore();
+  await fetchBundles(networks());
+  expect(names(classifiers())).toEqual(["one", "two"]);
+});
+
+test("what runs the networks is fetched again where it is of another version", async () => {
+  await fetchBundles(networks());
+  const [old] = [...stored.keys()].filter((url) => url.includes("/runtime/")) as [string];
+  stored.set(`${old}0`, stored.get(old) as Uint8Array<ArrayBuffer>);
+  stored.delete(old);
+  await readState();
+  expect(classifiers()).toEqual([]);
+  expect(lacksRuntime()).toBe(true);
+  expect(missingSize(networks())).toBe(11);
+  fetched.length = 0;
+  await fetchBundles([]);
+  expect(fetched).toEqual(["/app/assets/runtime.wasm"]);
+  expect([...stored.keys()].filter((url) => url.includes("/runtime/"))).toEqual([old]);
+  expect(names(classifiers())).toEqual(["one", "two"]);
 });

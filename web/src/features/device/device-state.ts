@@ -10,7 +10,20 @@ import {
 } from "../../device/bundle";
 import { loadModels } from "../../device/engine";
 import type { Answered, Loaded } from "../../device/messages";
-import { DownloadProblem, download, fetchList, forget, listKept, readFacts, readKept, renew } from "../../device/store";
+import { RUNTIME_FILE, RUNTIME_NAME } from "../../device/runtime-file";
+import {
+  DownloadProblem,
+  download,
+  downloadRuntime,
+  fetchList,
+  forget,
+  forgetRuntime,
+  keepsRuntime,
+  listKept,
+  readFacts,
+  readKept,
+  renew,
+} from "../../device/store";
 import { nameAmong } from "../../model-names";
 import { keepPreference, readPreference } from "../../preferences";
 
@@ -21,6 +34,8 @@ export const denied = signal(false);
 /** What can be downloaded: null without a connection, undefined before it was asked. */
 export const offered = signal<BundleList | null | undefined>(undefined);
 export const kept = signal<ListedBundle[] | null>(null);
+/** Whether this browser keeps what runs the networks, in the version of this page. */
+export const runtimeKept = signal(false);
 export const cards = signal<Record<string, ClassifierCard>>({});
 /** What became known of each kept network since its export; null: not known here. */
 export const facts = signal<Record<string, Facts | null>>({});
@@ -45,14 +60,25 @@ export interface Shown {
 }
 export const shown = signal<Shown | null>(null);
 
-/** The networks on this device: kept with gatekeeper and lungs. */
-export const classifiers = () => findUsable(kept.value ?? []);
+/** The networks on this device: kept with gatekeeper, lungs and what runs them. */
+export const classifiers = () => (runtimeKept.value ? findUsable(kept.value ?? []) : []);
+/** Whether networks are kept, and nothing that runs them: the page is of a newer version than the download. */
+export const lacksRuntime = () => !runtimeKept.value && findUsable(kept.value ?? []).length > 0;
 /** What a download that broke off left, which no network can be asked with. */
 export const leftovers = () => (classifiers().length ? [] : (kept.value ?? []));
+/** Names of what such a download left. */
+export const leftoverNames = () =>
+  classifiers().length ? [] : [...(runtimeKept.value ? [RUNTIME_NAME] : []), ...leftovers().map(({ name }) => name)];
 /** Return what a network is called here. */
 export const bundleName = (bundle: ListedBundle) =>
   nameAmong(bundle, [...(offered.value?.bundles ?? []), ...(kept.value ?? [])]);
 export const sizeOf = ({ card, model, evidence }: ListedBundle) => card.bytes + model.bytes + (evidence?.bytes ?? 0);
+const sumSizes = (bundles: readonly ListedBundle[]) => bundles.reduce((sum, bundle) => sum + sizeOf(bundle), 0);
+/** Bytes of all that was downloaded. */
+export const keptSize = () => sumSizes(kept.value ?? []) + (runtimeKept.value ? RUNTIME_FILE.bytes : 0);
+/** Bytes that a download of these classifiers fetches. */
+export const missingSize = (identities: readonly string[]) =>
+  sumSizes(missing(identities)) + (runtimeKept.value ? 0 : RUNTIME_FILE.bytes);
 
 /** Whether an image can be asked about: gatekeeper, lungs and a chosen network are kept. */
 export function isReady(): boolean {
@@ -68,6 +94,7 @@ export async function readState(): Promise<void> {
   let listed: ListedBundle[];
   try {
     listed = await listKept();
+    runtimeKept.value = await keepsRuntime();
     denied.value = false;
   } catch {
     denied.value = true;
@@ -117,12 +144,13 @@ export async function noteProblem(error: unknown): Promise<void> {
 
 export const isDamage = (error: unknown) => error instanceof DownloadProblem && error.kind === "damaged";
 
-/** Remove bundles from this device; gatekeeper and lungs go with the last network. */
+/** Remove bundles from this device; gatekeeper, lungs and what runs them go with the last network. */
 export async function remove(identities: readonly string[]): Promise<void> {
   problem.value = null;
   const all = kept.value ?? [];
   const last = all.every((bundle) => bundle.role !== "classifier" || identities.includes(bundle.identity));
   for (const identity of last ? all.map((bundle) => bundle.identity) : identities) await forget(identity);
+  if (last) await forgetRuntime();
   await readState();
 }
 
@@ -173,21 +201,27 @@ export function missing(identities: readonly string[]): ListedBundle[] {
 
 export async function fetchBundles(identities: readonly string[]): Promise<void> {
   const wanted = missing(identities);
-  const all = wanted.reduce((sum, bundle) => sum + sizeOf(bundle), 0);
-  const done: ListedBundle[] = [];
+  const all = missingSize(identities);
+  const done: string[] = [];
   let before = 0;
   problem.value = null;
+  const report = (bytes: number) => {
+    progress.value = { done: before + bytes, all };
+  };
   try {
+    if (!runtimeKept.value) {
+      await downloadRuntime(report);
+      before += RUNTIME_FILE.bytes;
+      done.push(RUNTIME_NAME);
+    }
     for (const bundle of wanted) {
-      await download(bundle, (bytes) => {
-        progress.value = { done: before + bytes, all };
-      });
+      await download(bundle, report);
       before += sizeOf(bundle);
-      done.push(bundle);
+      done.push(bundle.name);
     }
     await navigator.storage?.persist?.(); // asks that the browser does not clear it by itself
   } catch (error) {
-    if (error instanceof DownloadProblem) error.kept = done.map(({ name }) => name);
+    if (error instanceof DownloadProblem) error.kept = done;
     problem.value = error;
   } finally {
     progress.value = null;

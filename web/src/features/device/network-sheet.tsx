@@ -3,7 +3,7 @@ import { useEffect } from "preact/hooks";
 import { Dialog } from "../../components/dialog";
 import { findPatterns } from "../../components/patterns";
 import { t } from "../../i18n";
-import { bundleName, choose, chosen, classifiers } from "./device-state";
+import { bundleName, choose, chosen, classifiers, keptSize } from "./device-state";
 import { formatSize } from "./size";
 
 export function NetworkSheet({ onClose }: { onClose: () => void }) {
@@ -46,9 +46,7 @@ export function NetworkSheet({ onClose }: { onClose: () => void }) {
         );
       })}
       <p class="small soft">
-        <a href="#/networks">
-          {t("device.manage", { size: formatSize(classifiers().reduce((sum, one) => sum + one.model.bytes, 0)) })}
-        </a>
+        <a href="#/networks">{t("device.manage", { size: formatSize(keptSize()) })}</a>
       </p>
       <div class="actions">
         <button type="button" class="primary" onClick={onClose}>

@@ -3,6 +3,7 @@ import { useSignal } from "@preact/signals";
 import { ConfirmDialog } from "../../components/dialog";
 import { findPatterns } from "../../components/patterns";
 import type { ListedBundle } from "../../device/bundle";
+import { RUNTIME_FILE } from "../../device/runtime-file";
 import { t } from "../../i18n";
 import { DeviceProblemNote } from "./device-problem";
 import {
@@ -10,9 +11,11 @@ import {
   chosen,
   classifiers,
   fetchBundles,
-  kept,
+  keptSize,
+  lacksRuntime,
+  leftoverNames,
   leftovers,
-  missing,
+  missingSize,
   offered,
   offerProblem,
   problem,
@@ -33,20 +36,20 @@ export function NetworksPage({ first = false }: { first?: boolean }) {
   const wanted = useSignal<string[] | null>(null);
   const selected = wanted.value ?? listed.map((bundle) => bundle.identity);
   const removing = useSignal<ListedBundle | null>(null);
-  const size = missing(selected).reduce((sum, bundle) => sum + sizeOf(bundle), 0);
+  const companions = (offered.value?.bundles ?? []).filter(({ role }) => role !== "classifier");
   return (
     <div class="page device">
       <h1>{first ? t("device.title") : t("device.networks")}</h1>
       {first && <p class="lead">{t("device.lead")}</p>}
       {problem.value !== null && <DeviceProblemNote error={problem.value} />}
       {offerProblem.value !== null && <DeviceProblemNote error={offerProblem.value} />}
-      {left.length > 0 && !progress.value && (
+      {leftoverNames().length > 0 && !progress.value && (
         <section class="sheet">
           <h2>{t("device.unfinished")}</h2>
           <p>
             {t("device.unfinished-note", {
-              names: left.map(({ name }) => name).join(", "),
-              size: formatSize(left.reduce((sum, one) => sum + sizeOf(one), 0)),
+              names: leftoverNames().join(", "),
+              size: formatSize(keptSize()),
             })}
           </p>
           <button type="button" onClick={() => void remove(left.map(({ identity }) => identity))}>
@@ -70,12 +73,10 @@ export function NetworksPage({ first = false }: { first?: boolean }) {
               </button>
             </div>
           ))}
-          <p class="soft small">
-            {t("device.kept-size", { size: formatSize((kept.value ?? []).reduce((sum, one) => sum + sizeOf(one), 0)) })}
-          </p>
+          <p class="soft small">{t("device.kept-size", { size: formatSize(keptSize()) })}</p>
         </section>
       )}
-      {listed.length > 0 && (
+      {(listed.length > 0 || lacksRuntime()) && (
         <section class="sheet">
           <h2>{t("device.offered")}</h2>
           {listed.map((bundle) => (
@@ -93,7 +94,12 @@ export function NetworksPage({ first = false }: { first?: boolean }) {
               </label>
             </div>
           ))}
-          <p class="soft small">{t("device.with-companions")}</p>
+          <p class="soft small">
+            {t("device.with-companions", {
+              runtime: formatSize(RUNTIME_FILE.bytes),
+              companions: formatSize(companions.reduce((sum, one) => sum + sizeOf(one), 0)),
+            })}
+          </p>
           {progress.value ? (
             <p role="status">
               <progress value={progress.value.done} max={progress.value.all} />{" "}
@@ -103,10 +109,10 @@ export function NetworksPage({ first = false }: { first?: boolean }) {
             <button
               type="button"
               class="primary"
-              disabled={selected.length === 0}
+              disabled={selected.length === 0 && !lacksRuntime()}
               onClick={() => void fetchBundles(selected)}
             >
-              {t("device.fetch", { size: formatSize(size) })}
+              {t("device.fetch", { size: formatSize(missingSize(selected)) })}
             </button>
           )}
         </section>

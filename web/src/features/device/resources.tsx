@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { formatNumber, t } from "../../i18n";
-import { classifiers, kept, loaded, shown, sizeOf } from "./device-state";
+import { classifiers, keptSize, loaded, shown } from "./device-state";
 import { formatSize } from "./size";
 
 interface Measuring {
@@ -26,7 +26,7 @@ export function Resources({ open = false }: { open?: boolean }) {
       );
   }, [answered]);
   const rows: [string, string][] = [
-    [t("device.res.kept"), formatSize((kept.value ?? []).reduce((sum, one) => sum + sizeOf(one), 0))],
+    [t("device.res.kept"), formatSize(keptSize())],
     [t("device.res.networks"), String(classifiers().length)],
   ];
   if (loaded.value) {
