@@ -61,12 +61,24 @@ def test_a_browser_within_its_limit_passes_and_one_past_it_does_not(
         assert figures.largest == pytest.approx(shift, abs=1e-6)
         assert figures.mean == pytest.approx(shift, abs=1e-6)
         assert figures.holds is passed is result.passed
+        # What did not run stands in the headline: the others say nothing of it.
+        ran = f"{len(result.engines)} of 4 engines"
+        assert len(result.engines) + len(result.not_run) == 4 and result.not_run
+        words = (
+            f"within limits in the {ran} that ran"
+            if passed
+            else f"limit exceeded by browser (onnxruntime-web); {ran} ran"
+        )
+        assert result.verdict == words
+        assert f">{words[0].upper()}{words[1:]}<" in (out / "certificate.html").read_text()
     assert json.loads((out / "certificate.json").read_text())["passed"] is False
     page = (out / "certificate.html").read_text()
     assert "Limit exceeded by browser" in page
     assert "exceeds the limit" in page
     assert ">within the limit<" in page or "torch" in result.not_run
     assert "past" not in page
+    # On a phone each cell of the main table has its column's name before it.
+    assert page.count('data-name="Limit"') == len(result.engines)
     assert "images of all parts but test went" in " ".join(page.split())
     listed = (out / "images.csv").read_text().splitlines()
     assert listed[0] == "sha256,file"

@@ -78,9 +78,12 @@ class Certificate(Frozen):
 
     @property
     def verdict(self) -> str:
-        """Return "within limits", or which engines exceed theirs."""
+        """Return "within limits", or which engines exceed theirs, and how many ran where some did not."""
         over = [ENGINES[one.engine] for one in self.engines if not one.holds]
-        return "within limits" if not over else f"limit exceeded by {', '.join(over)}"
+        ran = f"{len(self.engines)} of {len(self.engines) + len(self.not_run)} engines"
+        if over:
+            return f"limit exceeded by {', '.join(over)}" + (f"; {ran} ran" if self.not_run else "")
+        return f"within limits in the {ran} that ran" if self.not_run else "within limits"
 
     @property
     def part_words(self) -> str:
