@@ -49,7 +49,7 @@ def test_no_figure_stands_without_its_interval(site: Site, page: Page, model: st
     figures = page.locator(".interval-value").all_inner_texts()
     assert len(figures) > 10
     assert [text for text in figures if not re.search(r"\[.+\]|Not estimable", text)] == []
-    whole = page.locator("article details[open] tbody tr td:nth-child(2)").all_inner_texts()
+    whole = page.locator("[aria-labelledby=part-figures] details[open] tbody tr td:nth-child(2)").all_inner_texts()
     assert len(whole) > 20
     assert [text for text in whole if not re.search(r"\[.+\]|Not estimable", text)] == []
 
@@ -100,6 +100,26 @@ def test_a_switched_off_model_says_why_and_whom_it_answered(site: Site, page: Pa
     page.goto(f"{site.url}/#/")
     page.get_by_role("button", name="Change").click()
     expect(page.get_by_role("dialog")).to_contain_text("Switched off")
+
+
+def test_what_became_known_fits_on_a_phone(site: Site, phone: Page, model: str) -> None:
+    opened(phone, site, model)
+    known = phone.locator("[aria-labelledby=part-evidence]")
+    folds = known.locator("details")
+    for fold in folds.all():
+        if fold.get_attribute("open") is None:
+            fold.locator("summary").first.tap()
+    expect(known.locator("details:not([open])")).to_have_count(0)
+    assert phone.evaluate("[document.documentElement.scrollWidth, innerWidth]") == [390, 390]
+    certificates = known.locator("details", has=phone.locator("table"))
+    facts = [one for one in site.api("GET", f"/api/models/{model}")["evidence"] if one["kind"] == "certificate"]
+    expect(certificates).to_have_count(len(facts))
+    assert not [text for text in known.locator("pre").all_inner_texts() if '"kind": "certificate"' in text]
+    newest = max(facts, key=lambda fact: fact["time"])
+    expect(certificates.first.locator("tbody tr")).to_have_count(len(newest["engines"]) + len(newest["not_run"]))
+    expect(certificates.first).to_contain_text("8-bit bundle in ONNX Runtime")
+    expect(certificates.last).to_contain_text("a limit is exceeded (a later one, of")
+    assert obstacles(phone) == []
 
 
 def test_nothing_keeps_anyone_out(site: Site, page: Page, phone: Page, model: str) -> None:

@@ -25,6 +25,27 @@ test("every sentence of the cards that come with the program has German words", 
   }
 });
 
+const facts = import.meta.glob<Record<string, unknown>>(
+  "../../../src/pneumoscope/builtin/*/evidence/certificate*.json",
+  {
+    eager: true,
+    import: "default",
+  },
+);
+
+test("limits and reasons of certificates have German words", () => {
+  language.value = "de";
+  const limits = Object.values(facts).flatMap((fact) =>
+    (fact.engines as { limit: string }[]).map((engine) => engine.limit),
+  );
+  expect(limits.length).toBeGreaterThan(4);
+  for (const text of limits) expect(translateSaid("evidence", text), text).toMatch(/höchstens/);
+  expect(translateSaid("evidence", "AUROC difference at least -0.005, at most 1% of decisions changed")).toBe(
+    "Unterschied der AUROC mindestens −0,005, höchstens 1 % der Entscheidungen geändert",
+  );
+  expect(translateSaid("evidence", "no 8-bit bundle was given")).toBe("kein 8-Bit-Modell wurde angegeben");
+});
+
 test("what differs in a sentence stays, in the page's numbers and names", () => {
   const weak =
     "On the 1,038 validation images of nih its balanced accuracy is 0.267 [0.2 to 0.3]: among images like those its " +

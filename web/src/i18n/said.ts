@@ -7,7 +7,7 @@ import labels from "./labels.json";
 
 type Messages = Record<string, string>;
 const TRANSLATED: Record<string, Messages> = { de };
-export type Speaker = "card" | "archive" | "measured";
+export type Speaker = "card" | "archive" | "measured" | "evidence";
 
 interface Known {
   pattern: RegExp;

@@ -1,7 +1,16 @@
 import { expect, test } from "vitest";
 import type { Card } from "../../api/card";
+import type { ModelDetail } from "../../api/types";
 import { formatEstimate, formatShare } from "../../components/estimate";
-import { arrangeChanges, selectHeadline, selectShown, splitStandards } from "./card-facts";
+import {
+  arrangeChanges,
+  describeLater,
+  listCertificates,
+  listOtherFacts,
+  selectHeadline,
+  selectShown,
+  splitStandards,
+} from "./card-facts";
 
 test("a reference standard is taken apart at its sources, not at every semicolon", () => {
   const label = {
@@ -54,4 +63,15 @@ test("changes to a recipe are a line, or a list where they are too long for one"
   expect(arrangeChanges(["training.epochs=2", "optimizer.lr=0.1"]).line).toBe("training.epochs=2; optimizer.lr=0.1");
   const long = ["nodule", "mass", "hernia"].map((name) => `finding ${name} left out, too few: ${"a ".repeat(40)}`);
   expect(arrangeChanges(long)).toEqual({ line: "", list: long });
+});
+
+test("certificates are read by their time, and one that a later one contradicts says so", () => {
+  const make = (time: string, passed: boolean) => ({ kind: "certificate", time, passed, engines: [] });
+  const old = make("2026-11-30T00:15:44+00:00", false);
+  const newer = make("2026-11-30T07:34:03+00:00", true);
+  const model = { evidence: [newer, { kind: "audit" }, old] } as unknown as ModelDetail;
+  const all = listCertificates(model);
+  expect(all).toEqual([old, newer]);
+  expect(all.map((one) => describeLater(one, all)?.time ?? null)).toEqual([newer.time, null]);
+  expect(listOtherFacts(model)).toEqual([{ kind: "audit" }]);
 });

@@ -43,9 +43,46 @@ export function findParity(model: ModelDetail): { images: number; largest: Recor
   return { images: Number(fact.images), largest: fact["largest difference"] as Record<string, number> };
 }
 
+/** One engine's distance from ONNX Runtime with float32 (pneumoscope.bundle.evidence.EngineFigures). */
+interface EngineFigures {
+  engine: string;
+  images: number;
+  largest: number;
+  flipped: number;
+  at_threshold?: number;
+  auroc_difference: Estimate;
+  limit: string;
+  holds: boolean;
+}
+
+export interface Certificate {
+  time: string;
+  passed: boolean;
+  part: string;
+  images: number;
+  engines: EngineFigures[];
+  /** Engine -> why it did not run. */
+  not_run?: Record<string, string>;
+}
+
+const isCertificate = (fact: Record<string, unknown>) => fact.kind === "certificate" && Array.isArray(fact.engines);
+
+/** Return the certificates of a model, the oldest first. */
+export function listCertificates(model: ModelDetail): Certificate[] {
+  return listFacts(model).filter(isCertificate) as unknown as Certificate[];
+}
+
+/** Return the newest certificate after this one if it came to another verdict; null if there is none. */
+export function describeLater(certificate: Certificate, all: readonly Certificate[]): Certificate | null {
+  const newest = all.at(-1);
+  return newest && newest !== certificate && newest.passed !== certificate.passed ? newest : null;
+}
+
 /** Return the facts that no other function here reads; the page shows them unformatted. */
 export function listOtherFacts(model: ModelDetail): Record<string, unknown>[] {
-  return listFacts(model).filter((fact) => fact.kind !== "opening" && !("largest difference" in fact));
+  return listFacts(model).filter(
+    (fact) => fact.kind !== "opening" && !("largest difference" in fact) && !isCertificate(fact),
+  );
 }
 
 /**

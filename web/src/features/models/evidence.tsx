@@ -4,12 +4,21 @@ import type { ComponentChildren } from "preact";
 import type { Card } from "../../api/card";
 import type { ModelDetail } from "../../api/types";
 import { formatDateTime, formatNumber, t, translateTerm } from "../../i18n";
-import { arrangeChanges, findParity, knowsEvidence, listOpenings, listOtherFacts } from "./card-facts";
+import {
+  arrangeChanges,
+  findParity,
+  knowsEvidence,
+  listCertificates,
+  listOpenings,
+  listOtherFacts,
+} from "./card-facts";
+import { CertificateTable } from "./certificate";
 
 export function Evidence({ model }: { model: ModelDetail }) {
   const parity = findParity(model);
   const openings = listOpenings(model);
   const known = knowsEvidence(model);
+  const certificates = listCertificates(model);
   const others = listOtherFacts(model);
   return (
     <>
@@ -44,6 +53,16 @@ export function Evidence({ model }: { model: ModelDetail }) {
               : t(known ? "model.parity-none" : "model.not-known")}
           </dd>
         </div>
+        {certificates.length > 0 && (
+          <div>
+            <dt>{t("model.fact.certificate")}</dt>
+            <dd>
+              {[...certificates].reverse().map((certificate) => (
+                <CertificateTable key={certificate.time} certificate={certificate} all={certificates} />
+              ))}
+            </dd>
+          </div>
+        )}
         {others.map((fact, index) => (
           <div key={index}>
             <dt>{translateTerm("model.fact", String(fact.kind || t("model.fact-other")))}</dt>
