@@ -60,6 +60,8 @@ export interface Label {
   members: string[];
   reference_standard: string;
   images: Record<string, number>;
+  /** Language -> name on screen, of a label that the app does not bring. */
+  names?: Record<string, string> | null;
 }
 export interface Finding {
   name: string;

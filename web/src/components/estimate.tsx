@@ -4,6 +4,7 @@
 import type { ComponentChildren } from "preact";
 import type { Estimate } from "../api/card";
 import { formatNumber, language, t } from "../i18n";
+import { Said } from "./said";
 import { ScrollArea } from "./scroll-area";
 import "./estimate.css";
 
@@ -90,8 +91,8 @@ export function IntervalTable({ caption, rows, range = [0, 1], mark, format = fo
               <td class="interval-value">
                 {format(estimate)}
                 {estimate.note && (
-                  <span class="soft small interval-hint" lang="en">
-                    {estimate.note}
+                  <span class="soft small interval-hint">
+                    <Said by="method" text={estimate.note} />
                   </span>
                 )}
               </td>

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "vitest";
-import { language } from "./index";
+import { language, modelLabels } from "./index";
 import { type Speaker, translateSaid } from "./said";
 
 const cards = import.meta.glob<Record<string, unknown>>("../../../src/pneumoscope/builtin/*/card.json", {
@@ -25,18 +25,68 @@ test("every sentence of the cards that come with the program has German words", 
   }
 });
 
-const facts = import.meta.glob<Record<string, unknown>>(
-  "../../../src/pneumoscope/builtin/*/evidence/certificate*.json",
-  {
-    eager: true,
-    import: "default",
-  },
-);
+const facts = import.meta.glob<Record<string, unknown>>("../../../src/pneumoscope/builtin/*/evidence/*.json", {
+  eager: true,
+  import: "default",
+});
+
+/** Call a function with every estimate in a value. */
+function visit(value: unknown, see: (estimate: { method: string; note?: string }) => void): void {
+  if (typeof value !== "object" || value === null) return;
+  if ("value" in value && "method" in value && typeof value.method === "string") see(value as { method: string });
+  for (const inner of Object.values(value)) visit(inner, see);
+}
+
+test("every method, note and finding of the data checks of the built-in models has German words", () => {
+  language.value = "de";
+  const texts = new Set<string>();
+  for (const value of [...Object.values(cards), ...Object.values(facts)])
+    visit(value, ({ method, note }) => {
+      for (const text of [method, note]) if (text) texts.add(text);
+    });
+  expect(texts.size).toBeGreaterThan(30);
+  for (const text of texts) {
+    const said = translateSaid("method", text) ?? translateSaid("evidence", text);
+    expect(said, text).not.toBeNull();
+    expect(said).not.toMatch(/\{| of | the |interval |groups|class |design |images/);
+  }
+  const sentences = Object.values(cards).flatMap(
+    (card) => (card.gate as { findings: { sentence: string }[] } | undefined)?.findings ?? [],
+  );
+  expect(sentences.length).toBeGreaterThan(8);
+  for (const { sentence } of sentences) {
+    const said = translateSaid("gate", sentence);
+    expect(said, sentence).not.toBeNull();
+    expect(said).not.toMatch(/\{| of | the |from |images|children|inferred|Normal |opacity/);
+  }
+  const metadata =
+    "From source, size, compression, borders and what is known of the patient, without the lungs, the label of 40% " +
+    "[39%, 41%] of 5,451 images is guessed rightly (labels weigh the same; chance 25%); from the source alone 38% " +
+    "[37%, 39%]. A network sees these too.";
+  expect(translateSaid("gate", metadata)).toMatch(
+    /bei 40\u00a0% \[39\u00a0%; 41\u00a0%\] von 5\.451 Bildern richtig geraten .* allein aus „Quelle“ bei 38/,
+  );
+});
+
+test("a label inside a sentence has the name that it has elsewhere on the page", () => {
+  language.value = "de";
+  modelLabels.value = { Плеврит: { en: "Плеврит", de: "Rippenfellentzündung" } };
+  const limit =
+    "Its AUROC on the validation images may be 0.5 or less, no better than guessing, for atelectasis 0.743 [0.470, " +
+    "0.897]; плеврит 0.689 [0.478, 0.837].";
+  expect(translateSaid("card", limit)).toContain(
+    "Atelektase 0,743 [0,470; 0,897]; Rippenfellentzündung 0,689 [0,478; 0,837]",
+  );
+  const few =
+    "Fewer than 100 groups in the calibration part of Плеврит (12) and Normal (11): the figures of these classes are rough.";
+  expect(translateSaid("card", few)).toContain("bei Rippenfellentzündung (12) und");
+  modelLabels.value = {};
+});
 
 test("limits and reasons of certificates have German words", () => {
   language.value = "de";
   const limits = Object.values(facts).flatMap((fact) =>
-    (fact.engines as { limit: string }[]).map((engine) => engine.limit),
+    ((fact.engines ?? []) as { limit: string }[]).map((engine) => engine.limit),
   );
   expect(limits.length).toBeGreaterThan(4);
   for (const text of limits) expect(translateSaid("evidence", text), text).toMatch(/höchstens/);

@@ -2,22 +2,20 @@
 // The English catalogue has each sentence as it is written, with {places} for what differs; so it is known again.
 import de from "./de.json";
 import en from "./en.json";
-import { language } from "./index";
+import { language, modelLabels } from "./index";
 import labels from "./labels.json";
 
 type Messages = Record<string, string>;
 const TRANSLATED: Record<string, Messages> = { de };
-export type Speaker = "card" | "archive" | "measured" | "evidence";
+export type Speaker = "card" | "archive" | "measured" | "evidence" | "gate" | "method";
 
 interface Known {
   pattern: RegExp;
   key: string;
 }
 
-/** Words of the places, the longest first: a phrase comes before its words. */
-const WORDS = Object.entries(en as Messages)
-  .filter(([key]) => key.startsWith("said.word-"))
-  .sort(([, first], [, second]) => second.length - first.length);
+/** Words of the places. */
+const WORDS = Object.entries(en as Messages).filter(([key]) => key.startsWith("said.word-"));
 const PATTERNS = new Map<string, Known[]>();
 
 /** Return a sentence in the page's language; null where the page has no words for it, and in English. */
@@ -54,11 +52,18 @@ function patternOf(speaker: Speaker, key: string, text: string): Known[] {
 
 /** Return what stands in a place: names of labels, numbers and the words of `said.word-…` in the page's language. */
 function translateValue(messages: Messages, value: string): string {
-  let said = value;
-  for (const names of Object.values(labels as Record<string, Messages>))
-    if (names.en) said = replaceWord(said, names.en, names[language.value] ?? names.en);
-  said = replaceWord(said, "Normal", messages["label.normal"] ?? "Normal");
-  for (const [key, word] of WORDS) said = replaceWord(said, word, messages[key] ?? word);
+  const words = new Map<string, string>();
+  for (const [label, names] of Object.entries({ ...modelLabels.value, ...(labels as Record<string, Messages>) })) {
+    const [own, other] = [names.en ?? label, names[language.value]];
+    if (!other) continue;
+    words.set(lowerFirst(own), other); // inside a sentence
+    words.set(own, other);
+  }
+  words.set("Normal", messages["model.class-normal"] ?? "Normal");
+  for (const [key, word] of WORDS) words.set(word, messages[key] ?? word);
+  let said = replaceWords(value, words);
+  said = said.replace(/\[(\d[\d.]*%?), (\d[\d.]*%?)\]/g, "[$1; $2]"); // a comma may be a decimal one
+  said = said.replace(/(\d)%/g, "$1\u00a0%");
   return said.replace(/(?<![\w.,-])\d+(?:,\d{3})*(?:\.\d+)?(?![\w-]|[.,]\d)/g, (number) => {
     const decimals = number.split(".")[1]?.length ?? 0;
     const grouped = number.includes(",");
@@ -68,7 +73,14 @@ function translateValue(messages: Messages, value: string): string {
   });
 }
 
-function replaceWord(text: string, word: string, other: string): string {
-  const escaped = word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-  return text.replace(new RegExp(`(?<![\\w-])${escaped}(?![\\w-])`, "g"), () => other);
+const lowerFirst = (name: string) => (/^\p{Lu}{2}/u.test(name) ? name : name.charAt(0).toLowerCase() + name.slice(1));
+
+/** Replace words and phrases by others, in one pass: a phrase comes before its words, and what was put in stays. */
+function replaceWords(text: string, words: ReadonlyMap<string, string>): string {
+  const escaped = [...words.keys()]
+    .filter(Boolean)
+    .sort((first, second) => second.length - first.length)
+    .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  const pattern = `(?<![\\p{L}\\p{N}_-])(?:${escaped.join("|")})(?![\\p{L}\\p{N}_-])`;
+  return text.replace(new RegExp(pattern, "gu"), (word) => words.get(word) ?? word);
 }

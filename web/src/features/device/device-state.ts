@@ -24,6 +24,7 @@ import {
   readKept,
   renew,
 } from "../../device/store";
+import { modelLabels } from "../../i18n";
 import { nameAmong } from "../../model-names";
 import { keepPreference, readPreference } from "../../preferences";
 
@@ -118,12 +119,19 @@ export async function readState(): Promise<void> {
   if (damaged.length) problem.value = new DownloadProblem("damaged", damaged.join(", "));
   const usable = findUsable(whole);
   facts.value = known;
+  for (const card of Object.values(read)) learnLabels(card);
   cards.value = Object.fromEntries(Object.entries(read).filter(([id]) => usable.some((one) => one.identity === id)));
   kept.value = whole;
   const present = classifiers().map((bundle) => bundle.identity);
   const stored = (readPreference(STORAGE_KEY) ?? "").split(",").filter((one) => present.includes(one));
   chosen.value = stored.length ? stored : present.slice(0, 1);
   if (isReady()) warmUp();
+}
+
+/** Learn the names of a card's own labels, as the server's list of models brings them. */
+export function learnLabels(card: ClassifierCard): void {
+  const named = card.labels.flatMap(({ name, names }) => (names ? [[name, names] as const] : []));
+  modelLabels.value = { ...modelLabels.value, ...Object.fromEntries(named) };
 }
 
 /** Load the networks before a picture is chosen, so that the first answer comes sooner. */

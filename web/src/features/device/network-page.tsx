@@ -16,7 +16,7 @@ import { Limits, Purpose } from "../models/purpose";
 import { Scores } from "../models/scores";
 import { ModelWarnings } from "../models/warnings";
 import { CertificateRun } from "./certificate-run";
-import { bundleName, cards, facts, kept, offered, sizeOf } from "./device-state";
+import { bundleName, cards, facts, kept, learnLabels, offered, sizeOf } from "./device-state";
 import { modelOf } from "./model-of";
 import { Resources } from "./resources";
 import { formatSize } from "./size";
@@ -29,6 +29,7 @@ export function NetworkPage({ id }: { id: string }) {
     if (!bundle || card) return;
     fetchCard(bundle)
       .then((read) => {
+        learnLabels(read.card);
         fetched.value = read;
       })
       .catch(() => undefined); // without a connection there is nothing to show

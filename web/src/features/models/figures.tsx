@@ -3,6 +3,7 @@
 import type { Card, PartMetrics } from "../../api/card";
 import type { ModelDetail } from "../../api/types";
 import { type Estimate, formatEstimate, IntervalTable } from "../../components/estimate";
+import { Said } from "../../components/said";
 import { ScrollArea } from "../../components/scroll-area";
 import { formatDateTime, formatNumber, t, translateTerm } from "../../i18n";
 import { knowsEvidence, listOpenings, selectHeadline, selectShown } from "./card-facts";
@@ -86,8 +87,10 @@ function AllFigures({ metrics }: { metrics: Record<string, Estimate> }) {
             <tr key={key}>
               <th scope="row">{nameFigure(key)}</th>
               <td>{formatEstimate(estimate)}</td>
-              <td class="soft small" lang="en">
-                {[estimate.method, estimate.note].filter(Boolean).join("; ")}
+              <td class="soft small">
+                {estimate.method && <Said by="method" text={estimate.method} />}
+                {estimate.method && estimate.note && "; "}
+                {estimate.note && <Said by="method" text={estimate.note} />}
               </td>
             </tr>
           ))}

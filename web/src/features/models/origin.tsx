@@ -2,6 +2,7 @@
 
 import type { Card, Finding } from "../../api/card";
 import { Badge, type Tone } from "../../components/badge";
+import { Said } from "../../components/said";
 import { ScrollArea } from "../../components/scroll-area";
 import { formatNumber, t, translateTerm } from "../../i18n";
 import { splitStandards } from "./card-facts";
@@ -87,9 +88,7 @@ export function Origin({ card }: { card: Card }) {
           {card.gate.findings.map((finding) => (
             <li key={finding.name}>
               <Badge tone={TONES[finding.severity]}>{t(`model.gate.${finding.severity}`)}</Badge>{" "}
-              <span lang="en">
-                {finding.sentence} {finding.because && <q>{finding.because}</q>}
-              </span>
+              <Said by="gate" text={finding.sentence} /> {finding.because && <q>{finding.because}</q>}
             </li>
           ))}
         </ul>

@@ -2,6 +2,7 @@
 
 import type { Card } from "../../api/card";
 import type { ModelDetail } from "../../api/types";
+import { Said } from "../../components/said";
 import { formatDateTime, t } from "../../i18n";
 
 export function ModelWarnings({ model, card }: { model: ModelDetail; card: Card }) {
@@ -21,11 +22,13 @@ export function ModelWarnings({ model, card }: { model: ModelDetail; card: Card 
       {model.stamps.includes("confounded") && (
         <div class="problem">
           <p>{t("model.warn.confounded")}</p>
-          <ul lang="en">
+          <ul>
             {card.gate?.findings
               .filter(({ name, severity }) => severity !== "note" && /metadata|children|label/.test(name))
               .map(({ name, sentence }) => (
-                <li key={name}>{sentence}</li>
+                <li key={name}>
+                  <Said by="gate" text={sentence} />
+                </li>
               ))}
           </ul>
         </div>
