@@ -35,7 +35,7 @@ def check_engine(name: str, address: str | None) -> None:
         raise UsageError(
             argument("address", address),
             "is no address of a Ray cluster.",
-            "Give HOST:PORT, as `ray start --head` prints it, or auto on one of its machines.",
+            "Give HOST:PORT, as Ray prints it on its first machine, or auto on one of them.",
         )
 
 
