@@ -13,7 +13,14 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
 from pneumoscope.comparison import ranking  # noqa: E402
-from pneumoscope.comparison.entries import choose_recipes, fit_task, parse_grid, plan_entries, published_recipes, sets_for  # noqa: E402
+from pneumoscope.comparison.entries import (  # noqa: E402
+    choose_recipes,
+    fit_task,
+    parse_grid,
+    plan_entries,
+    published_recipes,
+    sets_for,
+)
 from pneumoscope.comparison.runs import EntryResult  # noqa: E402
 from pneumoscope.core.errors import RecipeError, UsageError, WeightsError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402

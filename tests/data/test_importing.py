@@ -109,7 +109,12 @@ def test_groups_of_before_are_joined_by_names_and_the_others_keep_their_names() 
     table["image"] = ["00000165_001.png", "x.png", "00000165_002.png", "y.png"]
     table["group"] = ["image:a", "cluster:gone", "image:b", "image:" + "4" * 16]
     joined, count = join_known_persons(table)
-    assert joined["group"].tolist() == ["cluster:" + "1" * 16, "cluster:gone", "cluster:" + "1" * 16, "image:" + "4" * 16]
+    assert joined["group"].tolist() == [
+        "cluster:" + "1" * 16,
+        "cluster:gone",
+        "cluster:" + "1" * 16,
+        "image:" + "4" * 16,
+    ]
     assert count == 2
     assert join_known_persons(joined)[1] == 0
 

@@ -42,7 +42,9 @@ def test_children_are_told_of_where_the_checks_found_more_of_them_in_one_label(f
 
 def test_a_known_leak_is_the_first_limit() -> None:
     train = pd.DataFrame({"source": ["shenzhen"] * 2, "label": ["normal", "lung-opacity"], "age": 40.0, "view": "PA"})
-    leak = CheckNote(name="patients-across-parts", severity="block", sentence="5 persons are in two.", because="a trial")
+    leak = CheckNote(
+        name="patients-across-parts", severity="block", sentence="5 persons are in two.", because="a trial"
+    )
     checks = CheckSummary(checked="", data="", findings=(leak,))
     for said in (limits(train, TASK, "patient", {}, checks), limits_of_findings(train, "patient", {}, {}, checks)):
         assert said[0] == (

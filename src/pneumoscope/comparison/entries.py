@@ -192,7 +192,9 @@ def choose_recipes(
         for values in itertools.product(*(grid or {}).values()):
             settings = dict(zip(grid or {}, values, strict=True))
             for number in range(seeds):
-                entry = _choose_recipe(name, target or USUAL_TARGET, labels, sets_for(_stem(name), sets), settings, number)
+                entry = _choose_recipe(
+                    name, target or USUAL_TARGET, labels, sets_for(_stem(name), sets), settings, number
+                )
                 if entry.name in by_name:
                     raise UsageError(entry.name, "is named twice.", "Say each recipe once.")
                 by_name[entry.name] = entry

@@ -124,8 +124,8 @@ def join_known_persons(table: pd.DataFrame) -> tuple[pd.DataFrame, int]:
         members.setdefault(new, set()).add(old)
     # A group that was not joined keeps its name: it may be that of a row which is no longer there.
     names = [new if len(members[new]) > 1 else old for old, new in zip(before, after, strict=True)]
-    joined = table.assign(group=pd.array(names, dtype=table["group"].dtype))
-    return joined, sum(len(old) for old in members.values() if len(old) > 1)
+    groups = pd.Series(names, index=table.index, dtype=object).astype(table["group"].dtype)
+    return table.assign(group=groups), sum(len(old) for old in members.values() if len(old) > 1)
 
 
 def _link_equal(codes: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -185,8 +185,8 @@ def limits_of_findings(
 def describe_leak(leak: CheckNote) -> str:
     """Return what a leak between the parts means for the figures, in sentences."""
     return (
-        f"Its parts are not kept apart ({leak.name}): {leak.sentence} So its figures are partly memory, and higher than "
-        f"on new patients. The training was allowed, because: {leak.because or 'no reason is on record'}"
+        f"Its parts are not kept apart ({leak.name}): {leak.sentence} So its figures are partly memory, and higher "
+        f"than on new patients. The training was allowed, because: {leak.because or 'no reason is on record'}"
     )
 
 

@@ -17,8 +17,6 @@ from pneumoscope.core.labels import LABELS, SEVERAL, LabelSet, display_name, is_
 from pneumoscope.core.registry import suggestion
 from pneumoscope.recipes.recipe import Recipe, parse_recipe
 
-
-
 _BY = "left out by "
 _BY_RECIPE, _BY_CHANGE = f"{_BY}the recipe: ", f"{_BY}a change of task.classes: "
 """How notes begin that name the labels whose images take no part; the manifest of a run keeps them."""

@@ -155,7 +155,9 @@ def test_the_report_does_not_call_an_opened_test_part_closed(card):
 
 def test_a_known_leak_stands_at_the_top_of_report_and_card(card):
     """The training was allowed: that the parts are kept apart is then untrue."""
-    leak = CheckNote(name="patients-across-parts", severity="block", sentence="5 persons are in two.", because="a trial")
+    leak = CheckNote(
+        name="patients-across-parts", severity="block", sentence="5 persons are in two.", because="a trial"
+    )
     checks = CheckSummary(checked="2026-01-01T00:00:00+00:00", data="d", findings=(leak,))
     leaking = card.model_copy(update={"gate": checks, "stamps": (LEAKING, "not audited"), "limits": ()})
     page = " ".join(render_run_page(Record(leaking, "a" * 64)).split())

@@ -1,4 +1,4 @@
-"""The persons behind the images, as far as numbers, names and pictures tell, across sets that copied from each other."""
+"""The persons behind images, as far as numbers, names and pictures tell, across sets that copied from each other."""
 
 from __future__ import annotations
 

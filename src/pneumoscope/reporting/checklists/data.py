@@ -63,9 +63,7 @@ def answer_data_topics(record: Record) -> dict[str, TopicAnswer]:
             to_add="age, sex and severity by part, where the sources give them",
         ),
         "eligibility": leave_open("criteria of inclusion and exclusion, of patients and of images"),
-        "subsets": answer_partly(
-            _subsets(record), "training", to_add="what was selected before the manifest was made"
-        ),
+        "subsets": answer_partly(_subsets(record), "training", to_add="what was selected before the manifest was made"),
         "acquisition": leave_open("manufacturer, technique and view of the images"),
         "characteristics": leave_open("age, sex, severity and setting, by part and source"),
         "flow": answer_partly(
