@@ -72,6 +72,26 @@ def test_the_answer_is_a_table_of_findings(findings_site: Site, new_page: Callab
         check_layout(page)
 
 
+def test_a_device_shows_the_same_table(findings_site: Site, new_page: Callable[..., Page]) -> None:
+    page = new_page(DESKTOP)
+    open_answers(page, findings_site, 0.8, 48)
+    room = page.locator(".findings-table tbody").all_inner_texts()
+    phone = new_page(PHONE)
+    phone.goto(f"{findings_site.url}/device.html")
+    phone.locator(".pick").first.wait_for()
+    for box in phone.locator(".pick input[type=checkbox]").all():
+        box.set_checked("findings" in box.locator("xpath=ancestor::label").inner_text())
+    phone.get_by_role("button", name="Download (").click()
+    pick = phone.locator("input[data-pick=file]")
+    pick.wait_for(state="attached")
+    phone.set_input_files("input[data-pick=file]", {"name": "a.png", "mimeType": "", "buffer": png(0.8, 48)})
+    rows = phone.locator(".findings-table tbody")
+    expect(rows).to_have_count(3)
+    for shown, wanted in zip(rows.all_inner_texts(), room, strict=True):
+        assert shown.split() == [word for word in wanted.split() if word != "Show"]
+    check_layout(phone)
+
+
 def test_no_finding_and_no_answer_are_said_in_words(findings_site: Site, page: Page) -> None:
     open_answers(page, findings_site, 0.44, 44)
     expect(page.locator(".answer .verdict")).to_have_text("No pattern that this model looks for")

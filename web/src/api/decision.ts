@@ -10,3 +10,6 @@ export function splitDecision(decision: string): string[] {
 export function joinFindings(findings: readonly string[]): string | null {
   return findings.length === 0 ? null : findings.join(BETWEEN_FINDINGS);
 }
+
+/** What the name of a finding's absence begins with, as the server names it (core/labels.py). */
+export const ABSENT = "not ";

@@ -1,7 +1,7 @@
 // What the page knows of a bundle: the list of those that can be downloaded, and the parts of the cards that decide.
 import type { Card, FindingFacts } from "../api/card";
-import { joinFindings, splitDecision } from "../api/decision";
-import type { Result } from "../api/types";
+import { ABSENT, joinFindings, splitDecision } from "../api/decision";
+import type { FindingAnswer, Result } from "../api/types";
 import type { Population, Thresholds } from "./screening";
 
 /** A file of a bundle; `path` is relative to the page. */
@@ -123,6 +123,33 @@ export function describeScore(card: ClassifierCard, score: number): Pick<Result,
     band: findBand(card.score_bands, score),
     operating_point: point ? { name: point.name, threshold: point.threshold } : null,
   };
+}
+
+/** Return what the server's result holds about each finding of a multi-label model (server.inference.runner). */
+export function describeFindings(
+  card: ClassifierCard,
+  answer: { probabilities: readonly number[]; decision: string | null },
+): FindingAnswer[] {
+  const named = splitDecision(answer.decision ?? "");
+  return card.labels.flatMap(({ name }, k): FindingAnswer[] => {
+    const facts = card.findings?.find((one) => one.name === name);
+    const point = facts && defaultPoint(facts, card.default_operating_point);
+    const probability = answer.probabilities[k] ?? 0;
+    if (!point) return [];
+    const sets = facts.prediction_sets;
+    const pair: Record<string, number> = { [name]: probability, [ABSENT + name]: 1 - probability };
+    const members = Object.entries(sets?.thresholds ?? {}).filter(([label, limit]) => (pair[label] ?? 0) >= limit);
+    return [
+      {
+        label: name,
+        probability,
+        named: named.includes(name),
+        band: findBand(facts.score_bands, probability),
+        prediction_set: sets ? { labels: members.map(([label]) => label), coverage: 1 - sets.alpha } : null,
+        operating_point: { name: point.name, threshold: point.threshold },
+      },
+    ];
+  });
 }
 
 export type { FindingFacts };

@@ -3,11 +3,12 @@
 import type { Result } from "../../api/types";
 import { ModelBadges } from "../../components/badge";
 import { TermList } from "../../components/term-list";
-import { type ClassifierCard, describeScore, type ListedBundle, splitDecision } from "../../device/bundle";
+import { type ClassifierCard, describeFindings, describeScore, type ListedBundle } from "../../device/bundle";
 import type { Answer } from "../../device/messages";
-import { findMessage, formatNumber, labelName, t } from "../../i18n";
+import { findMessage, formatNumber, t } from "../../i18n";
 import { decisionText } from "../study/decision-text";
-import { formatScore, RuleText, ScoreBasis, ScoreEvidence, ScoreScale, ScoreTable } from "../study/score-details";
+import { FindingBasis, FindingRows } from "../study/finding-rows";
+import { RuleText, ScoreBasis, ScoreEvidence, ScoreTable } from "../study/score-details";
 import { bundleName, facts } from "./device-state";
 import { modelOf } from "./model-of";
 
@@ -36,7 +37,10 @@ function toResult(answer: Answer, card: ClassifierCard): Result {
 export function DeviceAnswer({ answer, bundle, card, onOverride }: Props) {
   const result = toResult(answer, card);
   const labels = card.labels.map((label) => label.name);
-  const scores = { result, labels, card, primary: labels[0] ?? "" };
+  // What was measured on radiographs says nothing of photographs.
+  const measured = !answer.codes.includes("photograph-unmeasured");
+  const scores = { result, labels, card, primary: labels[0] ?? "", measured };
+  const findings = card.kind === "multilabel" ? describeFindings(card, answer) : [];
   return (
     <article class="sheet answer" data-model={bundle.identity} data-refused={answer.refused}>
       <header>
@@ -72,7 +76,7 @@ export function DeviceAnswer({ answer, bundle, card, onOverride }: Props) {
           ))}
           {card.calibrated === false && <p class="note">{t("panel.not-calibrated")}</p>}
           {card.kind === "multilabel" ? (
-            <FindingList answer={answer} card={card} />
+            <FindingRows findings={findings} card={card} measured={measured} />
           ) : (
             <>
               <ScoreEvidence {...scores} />
@@ -84,7 +88,13 @@ export function DeviceAnswer({ answer, bundle, card, onOverride }: Props) {
           </p>
           <details class="research">
             <summary>{t("panel.more")}</summary>
-            {card.kind === "multilabel" ? <ScoreTable {...scores} /> : <ScoreBasis {...scores} />}
+            {!measured ? (
+              <ScoreTable {...scores} />
+            ) : card.kind === "multilabel" ? (
+              <FindingBasis findings={findings} card={card} />
+            ) : (
+              <ScoreBasis {...scores} />
+            )}
             <p class="small soft">{t("panel.seconds", { seconds: formatNumber(answer.seconds, 2) })}</p>
           </details>
         </>
@@ -100,33 +110,4 @@ function refusalText(code: string, answer: Answer, card: ClassifierCard): string
       limit: formatNumber(card.refusal.ood_threshold, 2),
     });
   return findMessage(`finding.${code}`, {}) ?? code;
-}
-
-/** Of a multi-label model: each finding's score with its own threshold, those that it names first. */
-function FindingList({ answer, card }: { answer: Answer; card: ClassifierCard }) {
-  const named = splitDecision(answer.decision ?? "");
-  const rows = card.labels
-    .map(({ name }, k) => ({
-      name,
-      score: answer.probabilities[k] ?? 0,
-      threshold: card.findings
-        ?.find((facts) => facts.name === name)
-        ?.operating_points.find((point) => point.name === card.default_operating_point)?.threshold,
-    }))
-    .sort((a, b) => Number(named.includes(b.name)) - Number(named.includes(a.name)) || b.score - a.score);
-  return (
-    <table class="small">
-      <tbody>
-        {rows.map(({ name, score, threshold }) => (
-          <tr key={name}>
-            <th scope="row">{labelName(name)}</th>
-            <td>{formatScore(score, threshold)}</td>
-            <td class="device-wide">
-              <ScoreScale score={score} threshold={threshold} band={null} />
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  );
 }

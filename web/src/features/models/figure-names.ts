@@ -1,7 +1,6 @@
 // The names of figures and operating points in plain words. The card's own name is the fallback.
+import { ABSENT } from "../../api/decision";
 import { decisionLabels, labelName, t, translateTerm } from "../../i18n";
-
-const ABSENT = "not "; // as the server names the absence of a finding (core/labels.py)
 
 /** Return the name of a figure: "covid-19/auroc", "sensitivity-95/specificity", "accuracy". */
 export function nameFigure(key: string): string {

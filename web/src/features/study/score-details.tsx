@@ -12,6 +12,8 @@ interface ScoreProps {
   card: Card;
   /** The label that operating points and bands are about. */
   primary: string;
+  /** False: nothing was measured on such images, so that nothing is said of what a score means. */
+  measured?: boolean;
 }
 
 /** Return a score as it is written on the page. */
@@ -29,10 +31,10 @@ export function formatEstimate({ value, low = null, high = null }: Estimate): st
 }
 
 /** The primary label's score on its scale, with the threshold, and the band's observed rate in words. */
-export function ScoreEvidence({ result, primary, card }: ScoreProps) {
+export function ScoreEvidence({ result, primary, card, measured = true }: ScoreProps) {
   const score = result.probabilities?.[primary] ?? 0;
   const threshold = result.operating_point?.threshold;
-  const band = parseBand(result.band);
+  const band = measured ? parseBand(result.band) : null;
   const label = labelName(primary);
   const prior = card.class_prior?.[0];
   const images = countCalibration(card); // 0 where the card does not say
@@ -43,10 +45,12 @@ export function ScoreEvidence({ result, primary, card }: ScoreProps) {
         {t("panel.score", { label })} <strong>{formatScore(score, threshold)}</strong>
       </p>
       <ScoreScale score={score} threshold={threshold} band={band} />
-      <p>
-        {band ? describeBand(band, label) : t("panel.no-band")}
-        {band && prior !== undefined && ` ${t(priorKey, { n: Math.round(prior * 100), images, label })}`}
-      </p>
+      {measured && (
+        <p>
+          {band ? describeBand(band, label) : t("panel.no-band")}
+          {band && prior !== undefined && ` ${t(priorKey, { n: Math.round(prior * 100), images, label })}`}
+        </p>
+      )}
     </div>
   );
 }
@@ -84,13 +88,14 @@ export function ScoreScale({
 }
 
 /** What threshold and prediction set say, as one statement: whether the score reaches it, and what stays possible. */
-export function RuleText({ result, primary, card }: ScoreProps) {
+export function RuleText({ result, primary, card, measured = true }: ScoreProps) {
   const point = result.operating_point;
   if (!point) return null;
   const score = result.probabilities?.[primary] ?? 0;
   const reached = t(score >= point.threshold ? "panel.reached" : "panel.missed", {
     threshold: formatScore(point.threshold, score),
   });
+  if (!measured) return <p class="small rule">{reached}</p>;
   const target = /^sensitivity-(\d+)$/.exec(point.name)?.[1];
   const label = labelName(primary);
   const chosen = target ? t("panel.point-sensitivity", { n: target, label }) : t("panel.point-youden");
