@@ -20,6 +20,7 @@ import {
   noteProblem,
   type Shown,
   shown,
+  wasAsked,
 } from "./device-state";
 import { addEntry } from "./history";
 import { NetworkSheet } from "./network-sheet";
@@ -32,6 +33,8 @@ const ACCEPTED = "image/png,image/jpeg,application/dicom,.dcm,.dicom,.png,.jpg,.
 export function AskPage() {
   const busy = useSignal(false);
   const problem = useSignal<unknown>(null);
+  /** The name of the file that the problem is about. */
+  const failed = useSignal("");
   const choosing = useSignal(false);
   useEffect(() => {
     // Files that are dropped on the page are chosen too.
@@ -53,7 +56,10 @@ export function AskPage() {
       await remember(shown.value).catch(() => showToast(t("device.not-kept"), true));
     } catch (error) {
       if (isDamage(error)) await noteProblem(error);
-      else problem.value = error;
+      else {
+        problem.value = error;
+        failed.value = picture.name;
+      }
     } finally {
       busy.value = false;
     }
@@ -64,6 +70,7 @@ export function AskPage() {
     } catch (error) {
       shown.value = null;
       problem.value = error;
+      failed.value = file.name;
       return;
     }
     await run(shown.value, false);
@@ -104,7 +111,10 @@ export function AskPage() {
         </p>
       )}
       {(problem.value ?? keptProblem.value) !== null && (
-        <DeviceProblemNote error={problem.value ?? keptProblem.value} />
+        <DeviceProblemNote
+          error={problem.value ?? keptProblem.value}
+          file={problem.value === null ? undefined : failed.value}
+        />
       )}
       {picture?.answered && !busy.value && problem.value === null && (
         <Answers picture={picture} onOverride={() => void run(picture, true)} />
@@ -217,7 +227,7 @@ function Answers({ picture, onOverride }: { picture: Shown; onOverride: () => vo
         })}
         <p class="small soft" data-facts>
           {picture.name}, {answered.width} × {answered.height},{" "}
-          {t("device.time", {
+          {t(wasAsked(answered) ? "device.time" : "device.time-read", {
             decode: formatNumber(answered.times.decode, 0),
             pipeline: formatNumber(answered.times.pipeline, 0),
           })}

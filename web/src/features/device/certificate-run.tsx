@@ -13,17 +13,22 @@ const SCHEMA = "pneumoscope-browser-run/1";
 export function CertificateRun({ bundle }: { bundle: ListedBundle }) {
   const done = useSignal<[number, number] | null>(null);
   const problem = useSignal<unknown>(null);
+  /** The file that is read, so that a problem can name it. */
+  const failed = useSignal("");
   const run = async (files: File[]) => {
     problem.value = null;
+    failed.value = "";
     done.value = [0, files.length];
     try {
       const { engine } = await loadModels([bundle.identity]);
       const images: Omit<Measured, "kind">[] = [];
       for (const file of files) {
+        failed.value = file.name;
         const { kind: _, ...image } = await measure(await readFile(file), bundle.identity);
         images.push(image);
         done.value = [images.length, files.length];
       }
+      failed.value = "";
       const about = `${engine}; ${navigator.userAgent}`;
       const made = { schema: SCHEMA, bundle: bundle.identity, about, labels: bundle.labels, images };
       saveFile(`${JSON.stringify(made, null, 1)}\n`, `browser-${bundle.name}.json`);
@@ -57,7 +62,7 @@ export function CertificateRun({ bundle }: { bundle: ListedBundle }) {
           <progress value={done.value[0]} max={done.value[1]} /> {done.value[0]} / {done.value[1]}
         </p>
       )}
-      {problem.value !== null && <DeviceProblemNote error={problem.value} />}
+      {problem.value !== null && <DeviceProblemNote error={problem.value} file={failed.value} />}
     </>
   );
 }

@@ -3,11 +3,13 @@ import { DeviceProblem } from "../../device/engine";
 import { DownloadProblem } from "../../device/store";
 import { findMessage, type Key, language, t } from "../../i18n";
 
-export function DeviceProblemNote({ error }: { error: unknown }) {
+/** `file`: the name of the file that it is about. */
+export function DeviceProblemNote({ error, file }: { error: unknown; file?: string | undefined }) {
   return (
     <div class="problem" role="alert">
       <p>
-        <strong>{t("frame.problem")}</strong> {describe(error)}
+        <strong>{t("frame.problem")}</strong> {file && `${file}: `}
+        {describe(error)}
       </p>
     </div>
   );

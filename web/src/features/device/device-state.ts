@@ -61,6 +61,9 @@ export interface Shown {
 }
 export const shown = signal<Shown | null>(null);
 
+/** Whether any network, gatekeeper included, looked at a picture: a photograph is refused before. */
+export const wasAsked = ({ answers }: Answered) => !answers.every(({ codes }) => codes.includes("photograph"));
+
 /** The networks on this device: kept with gatekeeper, lungs and what runs them. */
 export const classifiers = () => (runtimeKept.value ? findUsable(kept.value ?? []) : []);
 /** Whether networks are kept, and nothing that runs them: the page is of a newer version than the download. */

@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { formatNumber, t } from "../../i18n";
-import { classifiers, keptSize, loaded, shown } from "./device-state";
+import { classifiers, keptSize, loaded, shown, wasAsked } from "./device-state";
 import { formatSize } from "./size";
 
 interface Measuring {
@@ -12,18 +12,26 @@ interface Measuring {
 
 /** `open`: without the fold, where a heading stands above. */
 export function Resources({ open = false }: { open?: boolean }) {
-  const memory = useSignal<number | null>(null);
+  /** Bytes; undefined while the browser measures, which may take until its next collection of garbage. */
+  const memory = useSignal<number | null | undefined>(null);
   const { answered, waited } = shown.value ?? {};
   useEffect(() => {
     const measuring = performance as unknown as Measuring;
     // Page and worker together; browsers answer it only where no other page shares their memory.
-    if (self.crossOriginIsolated && measuring.measureUserAgentSpecificMemory)
-      measuring.measureUserAgentSpecificMemory().then(
-        ({ bytes }) => {
-          memory.value = bytes;
-        },
-        () => undefined, // not measurable here, which the page then says
-      );
+    if (!self.crossOriginIsolated || !measuring.measureUserAgentSpecificMemory) return;
+    let current = true;
+    memory.value = undefined;
+    measuring.measureUserAgentSpecificMemory().then(
+      ({ bytes }) => {
+        if (current) memory.value = bytes;
+      },
+      () => {
+        if (current) memory.value = null; // not measurable here, which the page then says
+      },
+    );
+    return () => {
+      current = false;
+    };
   }, [answered]);
   const rows: [string, string][] = [
     [t("device.res.kept"), formatSize(keptSize())],
@@ -35,10 +43,11 @@ export function Resources({ open = false }: { open?: boolean }) {
   }
   if (answered) {
     rows.push([t("device.res.decode"), t("device.ms", { n: formatNumber(answered.times.decode, 0) })]);
-    rows.push([t("device.res.pipeline"), t("device.ms", { n: formatNumber(answered.times.pipeline, 0) })]);
+    if (wasAsked(answered))
+      rows.push([t("device.res.pipeline"), t("device.ms", { n: formatNumber(answered.times.pipeline, 0) })]);
   }
   if (waited) rows.push([t("device.res.waited"), t("device.ms", { n: formatNumber(waited, 0) })]);
-  rows.push([t("device.res.memory"), memory.value === null ? t("device.res.unknown") : formatSize(memory.value)]);
+  rows.push([t("device.res.memory"), describeMemory(memory.value)]);
   const table = (
     <table class="small">
       <tbody>
@@ -58,4 +67,9 @@ export function Resources({ open = false }: { open?: boolean }) {
       {table}
     </details>
   );
+}
+
+function describeMemory(bytes: number | null | undefined): string {
+  if (bytes === undefined) return t("device.res.measuring");
+  return bytes === null ? t("device.res.unknown") : formatSize(bytes);
 }
