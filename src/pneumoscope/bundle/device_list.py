@@ -50,6 +50,9 @@ class DeviceBundle(Frozen):
     name: str
     version: str = ""
     labels: tuple[str, ...] = ()
+    label_names: dict[str, dict[str, str]] = Field(
+        default_factory=dict, description="label -> language -> name on screen, of labels that the app does not bring"
+    )
     audit: str = NOT_AUDITED
     stamps: tuple[str, ...] = ()
     synthetic: bool = False
@@ -121,6 +124,7 @@ def _describe_classifier(folder: Path, card: Card, identity: str, address: Addre
         name=card.name,
         version=card.version,
         labels=card.label_names,
+        label_names={label.name: dict(label.names) for label in card.labels if label.names},
         audit=_WORDS.get(verdict, verdict),
         stamps=filter_stamps(card.stamps, audited=verdict != NOT_AUDITED),
         synthetic=card.synthetic,

@@ -1705,6 +1705,15 @@ export interface components {
              */
             identity: string;
             /**
+             * Label Names
+             * @description label -> language -> name on screen, of labels that the app does not bring
+             */
+            label_names?: {
+                [key: string]: {
+                    [key: string]: string;
+                };
+            };
+            /**
              * Labels
              * @default []
              */

@@ -19,6 +19,8 @@ export interface ListedBundle {
   name: string;
   version: string;
   labels: string[];
+  /** Label -> language -> name on screen, of labels that the app does not bring. */
+  label_names?: Record<string, Record<string, string>>;
   audit: string;
   stamps: string[];
   synthetic: boolean;

@@ -1,7 +1,8 @@
 // Downloads that break off, and kept files that are damaged, with a store and a server in memory.
 import { createHash } from "node:crypto";
 import { beforeEach, expect, test, vi } from "vitest";
-import type { BundleFile, ListedBundle } from "../../device/bundle";
+import type { BundleFile, ClassifierCard, ListedBundle } from "../../device/bundle";
+import { labelName, language, modelLabels } from "../../i18n";
 import { knowsEvidence, listOpenings } from "../models/card-facts";
 import { describe } from "./device-problem";
 import {
@@ -13,6 +14,7 @@ import {
   kept,
   keptSize,
   lacksRuntime,
+  learnLabels,
   leftoverNames,
   leftovers,
   missing,
@@ -320,4 +322,18 @@ test("what runs the networks is fetched again where it is of another version", a
   expect(fetched).toEqual(["/app/assets/runtime.wasm"]);
   expect([...stored.keys()].filter((url) => url.includes("/runtime/"))).toEqual([old]);
   expect(names(classifiers())).toEqual(["one", "two"]);
+});
+
+test("a label of the user's own has its name in the page's language before and after the download", async () => {
+  language.value = "de";
+  modelLabels.value = {};
+  const label_names = { pneumonia2: { en: "Pneumonia II", de: "Pneumonie II" } };
+  const listed = { schema_version: 1, bundles: bundles.map((bundle) => ({ ...bundle, label_names })) };
+  vi.stubGlobal("fetch", async () => new Response(JSON.stringify(listed)));
+  await readOffer();
+  expect(labelName("pneumonia2")).toBe("Pneumonie II");
+  modelLabels.value = {};
+  learnLabels({ labels: [{ name: "own", names: { de: "Eigenes" } }, { name: "normal" }] } as unknown as ClassifierCard);
+  expect(labelName("own")).toBe("Eigenes");
+  language.value = "en";
 });

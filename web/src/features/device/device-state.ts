@@ -131,10 +131,14 @@ export async function readState(): Promise<void> {
   if (isReady()) warmUp();
 }
 
-/** Learn the names of a card's own labels, as the server's list of models brings them. */
+/** Learn the names of labels that the app does not bring, as the server's list of models has them. */
+function learnNames(names: Record<string, Record<string, string>>): void {
+  modelLabels.value = { ...modelLabels.value, ...names };
+}
+
+/** Learn the names of a card's own labels. */
 export function learnLabels(card: ClassifierCard): void {
-  const named = card.labels.flatMap(({ name, names }) => (names ? [[name, names] as const] : []));
-  modelLabels.value = { ...modelLabels.value, ...Object.fromEntries(named) };
+  learnNames(Object.fromEntries(card.labels.flatMap(({ name, names }) => (names ? [[name, names]] : []))));
 }
 
 /** Load the networks before a picture is chosen, so that the first answer comes sooner. */
@@ -176,7 +180,9 @@ export function choose(identities: string[]): void {
 export async function readOffer(): Promise<void> {
   offerProblem.value = null;
   try {
-    offered.value = await fetchList();
+    const list = await fetchList();
+    for (const bundle of list?.bundles ?? []) learnNames(bundle.label_names ?? {});
+    offered.value = list;
   } catch (error) {
     offered.value = null;
     offerProblem.value = error;
