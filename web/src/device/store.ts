@@ -117,7 +117,7 @@ export async function fetchCard(bundle: ListedBundle): Promise<{ card: Classifie
   return { card: parse(bytes), facts: bundle.evidence ? parse(await fetchOne(bundle.evidence)) : null };
 }
 
-/** Fetch what became known of a kept classifier since its download, and keep it; return the bundle as it is kept now. */
+/** Fetch and keep what became known of a kept classifier since its download; return the bundle as it is kept now. */
 export async function renew(bundle: ListedBundle, listed: ListedBundle): Promise<ListedBundle> {
   const { evidence = null, audit, stamps } = listed;
   const renewed = { ...bundle, evidence, audit, stamps };

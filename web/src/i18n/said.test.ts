@@ -78,7 +78,8 @@ test("a label inside a sentence has the name that it has elsewhere on the page",
     "Atelektase 0,743 [0,470; 0,897]; Rippenfellentzündung 0,689 [0,478; 0,837]",
   );
   const few =
-    "Fewer than 100 groups in the calibration part of Плеврит (12) and Normal (11): the figures of these classes are rough.";
+    "Fewer than 100 groups in the calibration part of Плеврит (12) and Normal (11): " +
+    "the figures of these classes are rough.";
   expect(translateSaid("card", few)).toContain("bei Rippenfellentzündung (12) und");
   modelLabels.value = {};
 });

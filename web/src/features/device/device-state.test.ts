@@ -287,7 +287,7 @@ test("what became known since the download is taken over", async () => {
   expect(firstModel().evidence).toEqual([OPENING, audit]);
 });
 
-test("what runs the networks is downloaded with the first one, and its size is part of what is said before", async () => {
+test("what runs the networks is downloaded with the first one, and its size is said before", async () => {
   const sizes = bundles.reduce((sum, bundle) => sum + (bundle.evidence?.bytes ?? 0), 0);
   const files = bundles.reduce((sum, { card, model }) => sum + card.bytes + model.bytes, sizes);
   expect(missingSize(networks())).toBe(files + 11);

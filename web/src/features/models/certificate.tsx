@@ -24,7 +24,9 @@ export function CertificateTable({ certificate, all }: Props) {
           ? t(`model.certificate-${passed}-of`, { ran: engines.length, all: engines.length + absent.length })
           : t(`model.certificate-${passed}`)}
         {later &&
-          ` (${t(`model.certificate-later-${later.passed ? "passed" : "failed"}`, { at: formatDateTime(later.time) })})`}
+          ` (${t(later.passed ? "model.certificate-later-passed" : "model.certificate-later-failed", {
+            at: formatDateTime(later.time),
+          })})`}
       </summary>
       <p class="small soft">
         {translateTerm("model.part", certificate.part)},{" "}
