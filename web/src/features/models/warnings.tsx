@@ -5,9 +5,12 @@ import type { ModelDetail } from "../../api/types";
 import { Said } from "../../components/said";
 import { formatDateTime, t } from "../../i18n";
 
+/** The stamp of a bundle that was trained although the data checks had found a leak between its parts. */
+const LEAK = "known leak between its parts: its figures are partly memory";
+
 export function ModelWarnings({ model, card }: { model: ModelDetail; card: Card }) {
   const lastSwitch = model.on ? undefined : model.switches.at(-1);
-  const covered = ["not audited", "failed its audit", "its evidence was altered", "confounded"];
+  const covered = ["not audited", "failed its audit", "its evidence was altered", "confounded", LEAK];
   const others = model.stamps.filter((stamp) => !covered.includes(stamp));
   return (
     <div class="warnings">
@@ -33,6 +36,7 @@ export function ModelWarnings({ model, card }: { model: ModelDetail; card: Card 
           </ul>
         </div>
       )}
+      {model.stamps.includes(LEAK) && <p class="problem">{t("model.warn.leak")}</p>}
       {model.audit === "not audited" && <p class="note">{t("model.warn.not-audited")}</p>}
       {others.map((stamp) => (
         <p key={stamp} class="note" lang="en">

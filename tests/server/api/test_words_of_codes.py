@@ -1,4 +1,4 @@
-"""Each action of the audit log has words in each language of the web app."""
+"""Each action of the audit log, and each stamp of a bundle, has words in each language of the web app."""
 
 from __future__ import annotations
 
@@ -25,3 +25,12 @@ def test_every_action_has_words(language: str) -> None:
     # A HEAD is shown in the words of a GET.
     actions = {action.replace("HEAD ", "GET ") for action in requests} | OF_PEERS | OF_THE_SERVER
     assert {action for action in actions if f"account.act.{action}" not in catalogue} == set()
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_stamps_of_a_training_have_words(language: str) -> None:
+    pytest.importorskip("torch", reason="no torch: pip install 'pneumoscope[train]'")
+    from pneumoscope.export.card_builder import CONFOUNDED, LEAKING
+
+    catalogue = json.loads((CATALOGUES / f"{language}.json").read_text(encoding="utf-8"))
+    assert {f"model.stamp.{stamp}" for stamp in (CONFOUNDED, LEAKING)} <= set(catalogue)
