@@ -1,0 +1,1 @@
+import{X as e,a as t,l as n,p as r}from"./problem-Cpa3Prcv.js";function i({terms:i}){let a=i.map(n);return t(e,{children:i.map((e,n)=>t(`span`,{lang:a[n]===null&&r.value!==`en`?`en`:void 0,children:[n>0&&`, `,a[n]??e]},e))})}export{i as t};
