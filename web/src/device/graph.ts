@@ -24,6 +24,14 @@ export function startRuntime(threads: number, binary: Uint8Array<ArrayBuffer>): 
   ort.env.logLevel = "error";
 }
 
+/** Give the 14 MB of the WebAssembly back once it is compiled: ONNX Runtime would hold them as long as it lives. */
+function releaseBinary(): void {
+  const { wasmBinary } = ort.env.wasm;
+  if (!(wasmBinary instanceof Uint8Array) || !(wasmBinary.buffer instanceof ArrayBuffer)) return;
+  delete ort.env.wasm.wasmBinary;
+  structuredClone(wasmBinary.buffer, { transfer: [wasmBinary.buffer] }); // what was moved is freed with its new owner
+}
+
 export const RUNTIME = `onnxruntime-web ${ort.env.versions.web}, WebAssembly`;
 
 /** A graph in this worker. */
@@ -43,6 +51,7 @@ export class OwnGraph implements Graph {
       graphOptimizationLevel: "all",
       logSeverityLevel: 4,
     });
+    releaseBinary();
     return new OwnGraph(session);
   }
 
