@@ -97,7 +97,7 @@ def list_for_device(folders: Iterable[Path], address: Address) -> DeviceList:
     return DeviceList(bundles=(*classifiers, *companions))
 
 
-def write_evidence(folder: Path, identity: str) -> bytes | None:
+def encode_evidence(folder: Path, identity: str) -> bytes | None:
     """Return what became known of a classifier as the bytes of `EVIDENCE`; None where its evidence was altered.
 
     The scores of a site's patients stay here: the page shows none of them, and a folder may become public.
@@ -117,7 +117,7 @@ def write_evidence(folder: Path, identity: str) -> bytes | None:
 
 def _describe_classifier(folder: Path, card: Card, identity: str, address: Address) -> DeviceBundle:
     verdict = describe_verdict(folder, identity, card.asked_findings)
-    facts = write_evidence(folder, identity)
+    facts = encode_evidence(folder, identity)
     return DeviceBundle(
         identity=identity,
         role="classifier",

@@ -64,7 +64,8 @@ def verify(model: ModelInput = BUILTIN) -> list[str]:
                 f"describes the bundle {line[1][:12]}, and this is {model.identity[:12]}.",
                 f"Do not read it. {EXPORT_AGAIN}",
             )
-        sentences += ["CARD.md names this bundle; no hash covers its other words."] if line else []
+        if line:
+            sentences.append("CARD.md names this bundle; no hash covers its other words.")
     recipe = model.folder / "recipe.yaml"
     if recipe.is_file():
         digest = load_recipe(str(recipe)).hash()

@@ -206,8 +206,10 @@ def _choose_target(target: str | None, labels: Counter[str]) -> str:
     named = ", ".join(f"{label} ({n})" for label, n in labels.items())
     likely = [label for label in labels if label not in NONE_LABELS] or list(labels)
     if target is None:
-        if USUAL_TARGET in labels or len(likely) == 1:
-            return USUAL_TARGET if USUAL_TARGET in labels else likely[0]
+        if USUAL_TARGET in labels:
+            return USUAL_TARGET
+        if len(likely) == 1:
+            return likely[0]
         raise UsageError(
             "`target`",
             f"is not given, and the data have no image of {USUAL_TARGET}, the usual one; they have {named}.",

@@ -75,7 +75,7 @@ def find_links_by_name(table: pd.DataFrame) -> list[tuple[int, int, str]]:
         f"patient {patient} of {source}" if isinstance(patient, str) else None
         for source, patient in zip(table["source"].tolist(), table["patient_id"].tolist(), strict=True)
     ]
-    return [*_link_equal(numbers), *find_links_by_file_name(table)]
+    return [*_link_same_names(numbers), *find_links_by_file_name(table)]
 
 
 def find_links_by_file_name(table: pd.DataFrame) -> list[tuple[int, int, str]]:
@@ -85,10 +85,10 @@ def find_links_by_file_name(table: pd.DataFrame) -> list[tuple[int, int, str]]:
         table: Columns ``source``, ``image``.
     """
     patients = [patient_in_name(image) for image in table["image"].tolist()]
-    return [*_link_equal(patients), *_link_equal(find_shared_file_names(table))]
+    return [*_link_same_names(patients), *_link_same_names(find_shared_file_names(table))]
 
 
-def _link_equal(names: Sequence[str | None]) -> list[tuple[int, int, str]]:
+def _link_same_names(names: Sequence[str | None]) -> list[tuple[int, int, str]]:
     rows: dict[str, list[int]] = {}
     for row, name in enumerate(names):
         if name is not None:

@@ -10,7 +10,7 @@ import json
 import shutil
 from pathlib import Path
 
-from pneumoscope.bundle.device_list import EVIDENCE, FILES, companion_folders, list_for_device, write_evidence
+from pneumoscope.bundle.device_list import EVIDENCE, FILES, companion_folders, encode_evidence, list_for_device
 from pneumoscope.core.errors import MissingBundleError
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.export.format import ExportJob, ExportReport, Format
@@ -72,7 +72,7 @@ def _write(job: ExportJob) -> ExportReport:
         target.mkdir(parents=True)
         for name in FILES:
             shutil.copyfile(folder / name, target / name)
-        if identity in models and (facts := write_evidence(folder, identity)) is not None:
+        if identity in models and (facts := encode_evidence(folder, identity)) is not None:
             (target / EVIDENCE).write_bytes(facts)
     listing = list_for_device(models.values(), lambda identity, name: f"{identity}/{name}")
     (job.folder / LIST).write_text(listing.model_dump_json(indent=2) + "\n", "utf-8")

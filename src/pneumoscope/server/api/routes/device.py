@@ -10,8 +10,8 @@ from pneumoscope.bundle.device_list import (
     FILES,
     DeviceList,
     companion_folders,
+    encode_evidence,
     list_for_device,
-    write_evidence,
 )
 from pneumoscope.server.api.dependencies import AppContext, CurrentUser
 from pneumoscope.server.errors import NotFoundError
@@ -43,7 +43,7 @@ def get_download(context: AppContext, user: CurrentUser, identity: str, name: st
     if folder is None:
         model = context.catalogue.get(identity)
         folder = model.folder
-        if name == EVIDENCE and (facts := write_evidence(folder, model.identity)) is not None:
+        if name == EVIDENCE and (facts := encode_evidence(folder, model.identity)) is not None:
             return Response(facts, media_type="application/json")
     if name not in FILES:
         raise NotFoundError("file")
